@@ -1,0 +1,127 @@
+"""Time, as a parameter.
+
+Knows:  UTC, the time since boot that also counts sleep, and a stopwatch.
+Never:  a time zone, a local date, a wait that a test cannot shorten.
+Leaves: nanoseconds and minute numbers.
+Clauses: 7.1(3) (ages follow ``boot_ns``), 6.1(3) (minutes are UTC minutes).
+
+``utc_ns`` and ``boot_ns`` are the world's time: in a replay they follow the video. ``stopwatch_ns`` is always this
+machine's own time: deadlines of children and residence of frames are measured with it, in a replay too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import time
+from typing import NewType, Protocol
+
+NS_PER_SECOND = 1_000_000_000
+NS_PER_MINUTE = 60 * NS_PER_SECOND
+
+MinuteNumber = NewType("MinuteNumber", int)
+"""Whole UTC minutes since 1970-01-01T00:00Z; also the number of the footage epoch that begins then."""
+
+
+def minute_of(utc_ns: int) -> MinuteNumber:
+    """Return the UTC minute in which ``utc_ns`` lies."""
+    return MinuteNumber(utc_ns // NS_PER_MINUTE)
+
+
+def start_of(minute: MinuteNumber) -> int:
+    """Return the first nanosecond (UTC) of ``minute``."""
+    return minute * NS_PER_MINUTE
+
+
+def iso_utc(utc_ns: int) -> str:
+    """Return ``utc_ns`` as ``2026-11-23T09:00:00Z``, whole seconds, rounded down."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(utc_ns // NS_PER_SECOND))
+
+
+class Clock(Protocol):
+    """What a house may know of time."""
+
+    def utc_ns(self) -> int:
+        """Nanoseconds since 1970 (UTC, no leap seconds), as the machine believes."""
+
+    def boot_ns(self) -> int:
+        """Nanoseconds since boot, sleep included (CLOCK_BOOTTIME); never steps."""
+
+    def stopwatch_ns(self) -> int:
+        """Nanoseconds of this machine's own monotonic clock, whatever the world's time does."""
+
+    async def sleep_until(self, utc_ns: int) -> None:
+        """Return as soon as ``utc_ns() >= utc_ns``."""
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def utc_ns(self) -> int:
+        """See :class:`Clock`."""
+        return time.time_ns()
+
+    def boot_ns(self) -> int:
+        """See :class:`Clock`."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+    def stopwatch_ns(self) -> int:
+        """See :class:`Clock`."""
+        return time.monotonic_ns()
+
+    async def sleep_until(self, utc_ns: int) -> None:
+        """See :class:`Clock`; looks again at least once a second, so that a stepped clock is noticed."""
+        while (left_ns := utc_ns - time.time_ns()) > 0:
+            await asyncio.sleep(min(left_ns / NS_PER_SECOND, 1.0))
+
+
+class SimulatedClock:
+    """A world whose time is moved by its owner: a replay follows its video, a test jumps a fortnight."""
+
+    def __init__(self, utc_ns: int, boot_ns: int = NS_PER_MINUTE) -> None:
+        self._utc_ns = utc_ns
+        self._boot_ns = boot_ns
+        self._order = itertools.count()
+        self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
+
+    def utc_ns(self) -> int:
+        """See :class:`Clock`."""
+        return self._utc_ns
+
+    def boot_ns(self) -> int:
+        """See :class:`Clock`."""
+        return self._boot_ns
+
+    def stopwatch_ns(self) -> int:
+        """See :class:`Clock`; the real machine's."""
+        return time.monotonic_ns()
+
+    async def sleep_until(self, utc_ns: int) -> None:
+        """See :class:`Clock`."""
+        if utc_ns <= self._utc_ns:
+            await asyncio.sleep(0)
+            return
+        future = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (utc_ns, next(self._order), future))
+        await future
+
+    def step(self, delta_ns: int) -> None:
+        """Set UTC forward or back without time passing: NTP, a spoofed clock, a lost RTC."""
+        self._utc_ns += delta_ns
+
+    async def advance_to(self, utc_ns: int) -> None:
+        """Let time pass until ``utc_ns``, waking each sleeper in its turn at exactly its time."""
+        while self._sleepers and self._sleepers[0][0] <= utc_ns:
+            due_ns, _, future = heapq.heappop(self._sleepers)
+            self._pass(due_ns - self._utc_ns)
+            if not future.done():
+                future.set_result(None)
+                await asyncio.sleep(0)
+        self._pass(utc_ns - self._utc_ns)
+        await asyncio.sleep(0)
+
+    def _pass(self, delta_ns: int) -> None:
+        if delta_ns > 0:
+            self._utc_ns += delta_ns
+            self._boot_ns += delta_ns
