@@ -1,0 +1,110 @@
+"""footage.toml: what the owner of the security footage may set, and what nobody may.
+
+Knows:  numbers of the recording, the keystore's place, the officers' public keys.
+Never:  a private key, more than 336 hours, a value clamped in silence.
+Leaves: one frozen struct, or a refusal with its clause.
+Clauses: 7.1(3) (at most 14 days), 7.3(1)1 (who can open), 5.1 (footage has a file of its own).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from firmware.ground.config import OutOfLaw
+from firmware.ground.errors import ConfigError
+
+LONGEST_RETENTION_HOURS: Final = 336
+"""14 days counted in hours from a chunk's first frame: shorter than any reading of clause 7.1(3)."""
+
+_SECONDS_A_MINUTE: Final = 60
+
+AgeRecipient = Annotated[str, Meta(pattern=r"^age1[02-9ac-hj-np-z]{58}$")]
+"""An X25519 recipient (the public half) of C2SP age."""
+
+
+class Officers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The two groups of officers; an epoch's private half opens only with one key of each."""
+
+    a: tuple[AgeRecipient, ...]
+    b: tuple[AgeRecipient, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse an empty group A, and one key in two places (one officer must not be both groups)."""
+        if not self.a:
+            raise OutOfLaw(
+                "officers.a",
+                "group A has no key, so nobody could ever open footage lawfully",
+                clause="7.3(1)1",
+                todo="make one with: pole-custodian keygen",
+            )
+        everybody = self.a + self.b
+        if len(set(everybody)) != len(everybody):
+            raise OutOfLaw(
+                "officers",
+                "the same key stands twice; the two groups must be different people",
+                clause="7.3(1)1",
+                todo="give each officer one key in one group",
+            )
+
+
+class FootageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Security footage of one pole. Sizes in pixels, times in the unit of the name."""
+
+    officers: Officers
+    enabled: bool = True
+    camera: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,16}$")] = "cam0"
+    width: Annotated[int, Meta(ge=320, le=3840, multiple_of=2)] = 1280
+    height: Annotated[int, Meta(ge=180, le=2160, multiple_of=2)] = 720
+    fps: Annotated[int, Meta(ge=1, le=30)] = 15
+    bitrate_kbps: Annotated[int, Meta(ge=100, le=20_000)] = 2000
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"] = "ultrafast"
+    chunk_seconds: Annotated[int, Meta(ge=5, le=30)] = 10
+    retention_hours: Annotated[int, Meta(ge=2)] = LONGEST_RETENTION_HOURS
+    keystore: Literal["software", "tpm2"] = "tpm2"
+    tcti: Annotated[str, Meta(pattern=r"^(device|swtpm|tabrmd)(:[A-Za-z0-9_./,=:-]+)?$")] = "device:/dev/tpmrm0"
+    nv_index: Annotated[int, Meta(ge=0x0150_0000, le=0x01BF_FFFE)] = 0x0150_0010
+    signing_handle: Annotated[int, Meta(ge=0x8100_0000, le=0x817F_FFFF)] = 0x8101_5000
+    min_free_bytes: Annotated[int, Meta(ge=0)] = 256 * 1024 * 1024
+    min_free_percent: Annotated[int, Meta(ge=0, le=50)] = 5
+    stall_seconds: Annotated[int, Meta(ge=1, le=60)] = 5
+
+    def __post_init__(self) -> None:
+        """Refuse what the guideline forbids; raises OutOfLaw."""
+        if self.retention_hours > LONGEST_RETENTION_HOURS:
+            raise OutOfLaw(  # 7.1(3): refused, never clamped
+                "retention_hours",
+                f"{self.retention_hours} h is longer than 14 days ({LONGEST_RETENTION_HOURS} h)",
+                clause="7.1(3)",
+                todo=f"set retention_hours to {LONGEST_RETENTION_HOURS} or less; single minutes are kept longer by a hold",
+            )
+        if _SECONDS_A_MINUTE % self.chunk_seconds:
+            raise OutOfLaw(
+                "chunk_seconds",
+                f"{self.chunk_seconds} s does not divide a minute, and no chunk may cross one",
+                clause="7.1(3)",
+                todo="use 5, 6, 10, 12, 15, 20 or 30",
+            )
+
+    def refuse_unfit(self, profile: Literal["bench", "pole"], *, where: str = "footage.toml") -> None:
+        """Refuse what only a bench may have. Raises ConfigError under ``profile = "pole"``."""
+        if profile == "bench":
+            return
+        if self.keystore == "software":
+            raise ConfigError(
+                "E-CONFIG-LAW",
+                "the software keystore cannot erase: a copied secret file reopens old epoch tables",
+                where=f"{where}: keystore",
+                clause="7.3(1)1",
+                todo='set keystore = "tpm2", or profile = "bench" on a bench',
+            )
+        if not self.officers.b:
+            raise ConfigError(
+                "E-CONFIG-LAW",
+                "one group of officers could open footage alone",
+                where=f"{where}: officers.b",
+                clause="7.3(1)1",
+                todo="name at least one key of a second officer under b",
+            )
