@@ -1,0 +1,98 @@
+"""What the ledger may say: a closed list of events and their fields.
+
+Knows:  names of events, names of fields, the shape of each value.
+Never:  a name of a person, a number of people, anything found in a picture, a chunk's size, free text.
+Leaves: a verdict on one event before it is written; what is not listed here cannot be recorded.
+Clauses: 7.3(1)3 (the cycle of recording, carrying and erasing), 7.3(2) (no index by person), 4.1 (no personal data).
+
+Values are whole numbers, codes from a fixed list, SHA-256 in hex, or a pole's identifier. An ``epoch`` is a UTC minute number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from firmware.ground.errors import LedgerError
+
+Value = int | str
+Shape = type[int] | frozenset[str] | re.Pattern[str]
+
+SHA256: Final = re.compile(r"[0-9a-f]{64}")
+POLE: Final = re.compile(r"sp[0-9]{2,7}")
+KEYSTORES: Final = frozenset({"software", "tpm2"})
+PROFILES: Final = frozenset({"bench", "pole"})
+
+GAP_REASONS: Final = frozenset(
+    {
+        "stopped",
+        "maintenance",
+        "notice_mismatch",
+        "overload",
+        "camera_fault",
+        "recorder_fault",
+        "clock_unproven",
+        "power",
+        "disk_full",
+        "store_fault",
+    }
+)
+REFUSALS: Final = frozenset({"document", "span", "gone", "clock"})
+
+_SPAN: Final[Mapping[str, Shape]] = MappingProxyType(
+    {"first_epoch": int, "last_epoch": int, "epochs": int}
+)
+
+EVENTS: Final[Mapping[str, Mapping[str, Shape]]] = MappingProxyType({
+    "ledger.started": {"pole": POLE, "generation": int},
+    "ledger.torn": {"lost_bytes": int},  # an unfinished last line, cut off after a crash
+    "pole.started": {"profile": PROFILES, "keystore": KEYSTORES},
+    "pole.stopped": {},
+    "recipients.set": {"group_a": SHA256, "group_b": SHA256},  # over the sorted recipients of each group
+    "epochs.created": {**_SPAN, "generation": int},
+    "epochs.erased": {**_SPAN, "generation": int, "method": frozenset({"secret_overwritten"}), "keystore": KEYSTORES},
+    "epochs.dropped_early": {**_SPAN, "reason": frozenset({"disk_full"})},
+    "epochs.recovered": {"generation": int, "kept": frozenset({"old", "new"})},
+    "epochs.lost": {**_SPAN, "reason": frozenset({"table_damaged", "secret_missing"})},
+    "minute.sealed": {"epoch": int, "manifest": SHA256},
+    "recording.gap": {"first_epoch": int, "last_epoch": int, "reason": GAP_REASONS},
+    "recording.stopped": {"reason": GAP_REASONS},
+    "recording.resumed": {},
+    "store.checked": {"removed": int, "damaged": int, "unlisted": int},
+    "chunk.damaged": {"epoch": int, "sequence": int},
+    "clock.stepped": {"seconds": int, "proven": frozenset({"yes", "no"})},
+    "clock.proven": {"uncertainty_ms": int},
+    "case.bundled": {"document": SHA256, **_SPAN, "missing_epochs": int},  # epochs: handed out; missing: gone already
+    "case.refused": {"document": SHA256, "first_epoch": int, "last_epoch": int, "reason": REFUSALS},
+})  # fmt: skip
+
+
+def check_event(event: str, fields: Mapping[str, Value]) -> None:
+    """Raise :class:`LedgerError` (``E-LEDGER-EVENT``) unless ``event`` is listed with exactly these fields and shapes."""
+    shapes = EVENTS.get(event)
+    if shapes is None:
+        raise _unlisted(f"no event {event} is listed")
+    if set(fields) != set(shapes):
+        raise _unlisted(f"{event} takes exactly: {', '.join(shapes) or 'nothing'}")
+    for name, shape in shapes.items():
+        if not _fits(fields[name], shape):
+            raise _unlisted(f"{event}: {name} has not the listed shape")
+
+
+def _fits(value: Value, shape: Shape) -> bool:
+    if isinstance(value, bool):
+        return False
+    if isinstance(value, int):
+        return shape is int and abs(value) < 10**16
+    if isinstance(shape, frozenset):
+        return value in shape
+    return isinstance(shape, re.Pattern) and shape.fullmatch(value) is not None
+
+
+def _unlisted(what: str) -> LedgerError:
+    return LedgerError(
+        "E-LEDGER-EVENT", what, where="the ledger's list of events", todo="list it, with codes and whole numbers only",
+        clause="7.3(2)",
+    )  # fmt: skip
