@@ -1,0 +1,32 @@
+"""A jailed child that echoes, hangs, dies or babbles as it is told; what the tests of the jail itself talk to."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from firmware.drivers.jail_door import Door
+
+
+def main() -> None:
+    door = Door.from_argv()
+    if door.argument.get("crash"):
+        raise ValueError("as told")
+    door.shut()
+    for message, descriptors in door.requests():
+        if message == b"hang":
+            while True:
+                ctypes.CDLL(None).poll(0, 0, -1)
+        if message == b"die":
+            os._exit(7)
+        if message == b"crash":
+            ctypes.string_at(0)
+        if message == b"babble":
+            door.answer(b"one")
+        if message == b"long":
+            message = bytes(70_000)
+        door.answer(message + bytes(len(descriptors)))
+
+
+if __name__ == "__main__":
+    main()
