@@ -19,6 +19,7 @@ from typing import NewType, Protocol
 
 NS_PER_SECOND = 1_000_000_000
 NS_PER_MINUTE = 60 * NS_PER_SECOND
+_SETTLING_ROUNDS = 8
 
 MinuteNumber = NewType("MinuteNumber", int)
 """Whole UTC minutes since 1970-01-01T00:00Z; also the number of the footage epoch that begins then."""
@@ -112,14 +113,20 @@ class SimulatedClock:
 
     async def advance_to(self, utc_ns: int) -> None:
         """Let time pass until ``utc_ns``, waking each sleeper in its turn at exactly its time."""
+        await self._settle()
         while self._sleepers and self._sleepers[0][0] <= utc_ns:
             due_ns, _, future = heapq.heappop(self._sleepers)
             self._pass(due_ns - self._utc_ns)
             if not future.done():
                 future.set_result(None)
-                await asyncio.sleep(0)
+                await self._settle()
         self._pass(utc_ns - self._utc_ns)
-        await asyncio.sleep(0)
+        await self._settle()
+
+    async def _settle(self) -> None:
+        """Let the woken tasks run until they wait again, unless what they wait for is another process or thread."""
+        for _ in range(_SETTLING_ROUNDS):
+            await asyncio.sleep(0)
 
     def _pass(self, delta_ns: int) -> None:
         if delta_ns > 0:

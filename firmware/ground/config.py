@@ -23,7 +23,7 @@ Settings = TypeVar("Settings", bound=msgspec.Struct)
 _KEY_PATH = re.compile(r" - at `\$\.?(?P<path>.*)`$")
 
 
-class OutOfLaw(ValueError):
+class OutOfLaw(ValueError):  # noqa: N818  (reads as the sentence it is: raise OutOfLaw)
     """Raised by a settings struct's ``__post_init__`` for a value the guideline or the design forbids."""
 
     def __init__(self, key: str, what: str, *, clause: str, todo: str) -> None:
@@ -40,7 +40,10 @@ def load(path: Path, kind: type[Settings]) -> Settings:
         text = path.read_bytes()
     except OSError as error:
         raise ConfigError(
-            "E-CONFIG-MISSING", f"cannot read: {error.strerror}", where=str(path), todo="put the file there"
+            "E-CONFIG-MISSING",
+            f"cannot read: {error.strerror}",
+            where=str(path),
+            todo="put the file there",
         ) from None
     return parse(text, kind, name=str(path))
 
@@ -57,7 +60,11 @@ def parse(text: bytes, kind: type[Settings], *, name: str) -> Settings:
         law = error.__cause__
         if isinstance(law, OutOfLaw):
             raise ConfigError(
-                "E-CONFIG-LAW", law.what, where=f"{name}: {law.key}", clause=law.clause, todo=law.todo
+                "E-CONFIG-LAW",
+                law.what,
+                where=f"{name}: {law.key}",
+                clause=law.clause,
+                todo=law.todo,
             ) from None
         message = str(error)
         found = _KEY_PATH.search(message)

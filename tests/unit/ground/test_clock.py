@@ -1,0 +1,40 @@
+"""Simulated time wakes sleepers in order, and a step of UTC is not time passing."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmware.ground.clock import NS_PER_MINUTE, SimulatedClock, iso_utc, minute_of, start_of
+
+
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=20))
+def test_sleepers_wake_at_their_own_time_in_order(wakes: list[int]) -> None:
+    async def play() -> list[tuple[int, int]]:
+        clock, woken = SimulatedClock(0), []
+
+        async def sleeper(at_ns: int) -> None:
+            await clock.sleep_until(at_ns)
+            woken.append((at_ns, clock.utc_ns()))
+
+        tasks = [asyncio.create_task(sleeper(at_ns)) for at_ns in wakes]
+        await asyncio.sleep(0)
+        await clock.advance_to(1000)
+        await asyncio.gather(*tasks)
+        return woken
+
+    woken = asyncio.run(play())
+    assert [at for at, _ in woken] == sorted(wakes)
+    assert all(at == now for at, now in woken)
+
+
+def test_a_step_moves_utc_only() -> None:
+    clock = SimulatedClock(10 * NS_PER_MINUTE, boot_ns=5)
+    clock.step(-NS_PER_MINUTE)
+    assert (clock.utc_ns(), clock.boot_ns()) == (9 * NS_PER_MINUTE, 5)
+
+
+def test_minutes_are_utc_minutes() -> None:
+    assert iso_utc(start_of(minute_of(1_795_424_461_000_000_000))) == "2026-11-23T09:01:00Z"
