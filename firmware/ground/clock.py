@@ -55,6 +55,9 @@ class Clock(Protocol):
     async def sleep_until(self, utc_ns: int) -> None:
         """Return as soon as ``utc_ns() >= utc_ns``."""
 
+    async def sleep_until_boot(self, boot_ns: int) -> None:
+        """Return as soon as ``boot_ns() >= boot_ns``: a wait that no step of UTC makes longer or shorter."""
+
 
 class SystemClock:
     """The machine's own clocks."""
@@ -76,6 +79,11 @@ class SystemClock:
         while (left_ns := utc_ns - time.time_ns()) > 0:
             await asyncio.sleep(min(left_ns / NS_PER_SECOND, 1.0))
 
+    async def sleep_until_boot(self, boot_ns: int) -> None:
+        """See :class:`Clock`; looks again at least once a second, because a sleeping machine's loop stands still."""
+        while (left_ns := boot_ns - self.boot_ns()) > 0:
+            await asyncio.sleep(min(left_ns / NS_PER_SECOND, 1.0))
+
 
 class SimulatedClock:
     """A world whose time is moved by its owner: a replay follows its video, a test jumps a fortnight."""
@@ -85,6 +93,7 @@ class SimulatedClock:
         self._boot_ns = boot_ns
         self._order = itertools.count()
         self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._boot_sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
 
     def utc_ns(self) -> int:
         """See :class:`Clock`."""
@@ -100,12 +109,11 @@ class SimulatedClock:
 
     async def sleep_until(self, utc_ns: int) -> None:
         """See :class:`Clock`."""
-        if utc_ns <= self._utc_ns:
-            await asyncio.sleep(0)
-            return
-        future = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (utc_ns, next(self._order), future))
-        await future
+        await self._sleep(self._sleepers, utc_ns, self._utc_ns)
+
+    async def sleep_until_boot(self, boot_ns: int) -> None:
+        """See :class:`Clock`."""
+        await self._sleep(self._boot_sleepers, boot_ns, self._boot_ns)
 
     def step(self, delta_ns: int) -> None:
         """Set UTC forward or back without time passing: NTP, a spoofed clock, a lost RTC."""
@@ -113,20 +121,35 @@ class SimulatedClock:
 
     async def advance_to(self, utc_ns: int) -> None:
         """Let time pass until ``utc_ns``, waking each sleeper in its turn at exactly its time."""
-        await self._settle()
-        while self._sleepers and self._sleepers[0][0] <= utc_ns:
-            due_ns, _, future = heapq.heappop(self._sleepers)
-            self._pass(due_ns - self._utc_ns)
-            if not future.done():
-                future.set_result(None)
-                await self._settle()
-        self._pass(utc_ns - self._utc_ns)
-        await self._settle()
-
-    async def _settle(self) -> None:
-        """Let the woken tasks run until they wait again, unless what they wait for is another process or thread."""
-        for _ in range(_SETTLING_ROUNDS):
+        while (left_ns := self._next_ns()) is not None and left_ns <= utc_ns - self._utc_ns:
+            self._pass(left_ns)
+            for sleepers, now_ns in ((self._sleepers, self._utc_ns), (self._boot_sleepers, self._boot_ns)):
+                while sleepers and sleepers[0][0] <= now_ns:
+                    future = heapq.heappop(sleepers)[2]
+                    if not future.done():
+                        future.set_result(None)
             await asyncio.sleep(0)
+        self._pass(utc_ns - self._utc_ns)
+        await asyncio.sleep(0)
+
+    async def _sleep(
+        self, sleepers: list[tuple[int, int, asyncio.Future[None]]], until_ns: int, now_ns: int
+    ) -> None:
+        if until_ns <= now_ns:
+            await asyncio.sleep(0)
+            return
+        future = asyncio.get_running_loop().create_future()
+        heapq.heappush(sleepers, (until_ns, next(self._order), future))
+        await future
+
+    def _next_ns(self) -> int | None:
+        """Return how long until the next sleeper is due, ns (not above 0 when one is overdue); None without sleepers."""
+        waits = [
+            sleepers[0][0] - now_ns
+            for sleepers, now_ns in ((self._sleepers, self._utc_ns), (self._boot_sleepers, self._boot_ns))
+            if sleepers
+        ]
+        return min(waits, default=None)
 
     def _pass(self, delta_ns: int) -> None:
         if delta_ns > 0:

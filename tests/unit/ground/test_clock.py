@@ -38,3 +38,23 @@ def test_a_step_moves_utc_only() -> None:
 
 def test_minutes_are_utc_minutes() -> None:
     assert iso_utc(start_of(minute_of(1_795_424_461_000_000_000))) == "2026-11-23T09:01:00Z"
+
+
+async def test_a_step_of_utc_makes_a_wait_by_boot_time_neither_longer_nor_shorter() -> None:
+    clock = SimulatedClock(1_000 * NS_PER_SECOND)
+    woken: list[int] = []
+
+    async def wait() -> None:
+        await clock.sleep_until_boot(clock.boot_ns() + 60 * NS_PER_SECOND)
+        woken.append(clock.boot_ns())
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    began_ns = clock.boot_ns()
+    clock.step(-86_400 * NS_PER_SECOND)
+    await clock.advance_to(clock.utc_ns() + 59 * NS_PER_SECOND)
+    assert woken == []
+    clock.step(2 * 86_400 * NS_PER_SECOND)
+    await clock.advance_to(clock.utc_ns() + 5 * NS_PER_SECOND)
+    await task
+    assert woken == [began_ns + 60 * NS_PER_SECOND]

@@ -1,0 +1,92 @@
+"""One lock a pole: who holds it may touch table, keystore, ledger and stored footage.
+
+Knows:  one file; the kernel's flock on it.
+Never:  a critical section cut in half by a cancelled task, a lock that outlives its process, a thread that waits for ever
+        while its holder needs one.
+Leaves: nothing; the file stays empty.
+Clauses: 7.3(1)3 (erasing and handing out never overlap).
+
+``pole`` and ``custodian`` each open the file anew for every section, so tasks of one process exclude each other too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from firmware.ground.errors import StoreError
+
+Outcome = TypeVar("Outcome")
+
+
+class PoleLock:
+    """The lock at ``path`` (made if missing, mode 0600). One instance serves one event loop."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._here = asyncio.Lock()
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Hold the lock for the block; keep it short. Not re-entrant. Raises StoreError when the file cannot be made.
+
+        Tasks of this process queue on an asyncio lock, so at most one thread ever waits for another process.
+        """
+        async with self._here:
+            descriptor = self._open()
+            try:
+                await _locked(descriptor)
+                yield
+            finally:
+                os.close(descriptor)  # closing the only descriptor of this opening releases the flock
+
+    async def during(self, section: Coroutine[Any, Any, Outcome]) -> Outcome:
+        """Run ``section`` with the lock held, to its end even when the caller is cancelled meanwhile.
+
+        The cancellation is delivered after the section; a section that was never begun is closed.
+        """
+        try:
+            async with self.held():
+                return await uncut(section)
+        finally:
+            section.close()
+
+    def _open(self) -> int:
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise StoreError(
+                "E-STORE-LOCK",
+                f"cannot open the pole's lock: {error.strerror}",
+                where=str(self._path),
+                todo="check that the state directory exists and is writable",
+                clause="7.3(1)3",
+            ) from None
+
+
+async def uncut(work: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """Await ``work`` to its end; a cancellation of the caller is delivered only then."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # taken, so that it is not reported as never retrieved
+        raise cancelled
+    return task.result()
+
+
+async def _locked(descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        await uncut(asyncio.to_thread(fcntl.flock, descriptor, fcntl.LOCK_EX))
