@@ -1,0 +1,157 @@
+"""From a small frame to the detector's and the attribute model's input, without a copy that stays.
+
+Knows:  the planes of one picture, where a person's upper body lies in a box.
+Never:  a buffer it did not allocate at the start, a colour conversion, a file.
+Leaves: bytes in the interpreter's own input tensor; :meth:`wipe` overwrites all it touched in between.
+Clauses: 5.2(1) (what was made of a picture goes with it), 6.2(1) (no second copy that outlives the slice).
+
+The small frame is 640x360 I420. The detector sees (192, 320, 3): Y averaged over 2x2 pixels (half rounds up), U and V
+as they are, rows 180 to 191 blank. The attribute model sees (8, 64, 48, 3): eight upper bodies, nearest pixel. A byte
+value v becomes the int8 value v - 128, which is what scale 1/255 and zero point -128 mean; in two's complement that
+is one exclusive-or with 0x80. Training uses this module too, so that the two can never differ.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+PICTURE_WIDTH: Final = 640
+PICTURE_HEIGHT: Final = 360
+PICTURE_BYTES: Final = PICTURE_WIDTH * PICTURE_HEIGHT * 3 // 2
+
+HALF_WIDTH: Final = PICTURE_WIDTH // 2
+HALF_HEIGHT: Final = PICTURE_HEIGHT // 2
+DETECTOR_SHAPE: Final = (1, 192, HALF_WIDTH, 3)
+"""Detector input, NHWC int8, channels Y U V; rows 180..191 are blank."""
+
+CROPS: Final = 8
+CROP_HEIGHT: Final = 64
+CROP_WIDTH: Final = 48
+ATTRIBUTE_SHAPE: Final = (CROPS, CROP_HEIGHT, CROP_WIDTH, 3)
+"""Attribute input, NHWC int8, channels Y U V; always eight, so that time does not tell how many were there."""
+
+UPPER_BODY: Final = 0.45
+"""Share of a person's box, from its top, that the attribute model sees."""
+
+_FLIP: Final = np.uint8(0x80)
+_BLANK: Final = np.int8(-128)
+
+Bytes = npt.NDArray[np.uint8]
+Tensor = npt.NDArray[np.int8]
+
+
+class Planes:
+    """Read-only views of one I420 picture: ``y`` (360, 640), ``u`` and ``v`` (180, 320), all uint8."""
+
+    __slots__ = ("u", "v", "y")
+
+    def __init__(self, picture: Bytes) -> None:
+        """``picture`` holds at least ``PICTURE_BYTES`` bytes, rows tightly packed."""
+        luma = PICTURE_WIDTH * PICTURE_HEIGHT
+        chroma = luma // 4
+        self.y = picture[:luma].reshape(PICTURE_HEIGHT, PICTURE_WIDTH)
+        self.u = picture[luma : luma + chroma].reshape(HALF_HEIGHT, HALF_WIDTH)
+        self.v = picture[luma + chroma : luma + 2 * chroma].reshape(HALF_HEIGHT, HALF_WIDTH)
+
+
+class DetectorInput:
+    """Fills the detector's input; scratch memory is allocated once."""
+
+    def __init__(self) -> None:
+        self._sum = np.zeros((HALF_HEIGHT, HALF_WIDTH), np.uint16)
+        self._part = np.zeros((HALF_HEIGHT, HALF_WIDTH), np.uint16)
+        self._pooled = np.zeros((HALF_HEIGHT, HALF_WIDTH), np.uint8)
+
+    def fill(self, planes: Planes, tensor: Tensor) -> None:
+        """Write ``planes`` into ``tensor`` (int8, ``DETECTOR_SHAPE``)."""
+        pairs = planes.y.view(np.uint16)  # two neighbours a word: their sum needs no cast, and so no hidden copy
+        total, part = self._sum, self._part
+        np.bitwise_and(pairs[0::2], 0xFF, out=total)
+        np.right_shift(pairs[0::2], 8, out=part)
+        np.add(total, part, out=total)
+        np.bitwise_and(pairs[1::2], 0xFF, out=part)
+        np.add(total, part, out=total)
+        np.right_shift(pairs[1::2], 8, out=part)
+        np.add(total, part, out=total)
+        np.add(total, 2, out=total)
+        np.right_shift(total, 2, out=total)
+        np.copyto(self._pooled, total, casting="unsafe")
+        picture = tensor.view(np.uint8)[0, :HALF_HEIGHT]
+        np.bitwise_xor(self._pooled, _FLIP, out=picture[..., 0])
+        np.bitwise_xor(planes.u, _FLIP, out=picture[..., 1])
+        np.bitwise_xor(planes.v, _FLIP, out=picture[..., 2])
+        tensor[0, HALF_HEIGHT:] = _BLANK  # the interpreter may have used this memory for something else meanwhile
+
+    def wipe(self) -> None:
+        """Overwrite everything a picture passed through (5.2(1))."""
+        self._sum.fill(0)
+        self._part.fill(0)
+        self._pooled.fill(0)
+
+
+class AttributeInput:
+    """Fills the attribute model's input with eight upper bodies; scratch memory is allocated once."""
+
+    def __init__(self) -> None:
+        self._sides = np.zeros((4, CROPS), np.float32)
+        self._down = np.zeros((CROPS, CROP_HEIGHT), np.float32)
+        self._across = np.zeros((CROPS, CROP_WIDTH), np.float32)
+        self._rows = np.zeros((CROPS, CROP_HEIGHT), np.int32)
+        self._columns = np.zeros((CROPS, CROP_WIDTH), np.int32)
+        self._at = np.zeros((CROPS, CROP_HEIGHT, CROP_WIDTH), np.intp)
+        self._crop = np.zeros((CROPS, CROP_HEIGHT, CROP_WIDTH), np.uint8)
+        self._row_steps = (np.arange(CROP_HEIGHT, dtype=np.float32) + np.float32(0.5)) / np.float32(CROP_HEIGHT)
+        self._column_steps = (np.arange(CROP_WIDTH, dtype=np.float32) + np.float32(0.5)) / np.float32(CROP_WIDTH)
+
+    def fill(self, planes: Planes, boxes: npt.NDArray[np.float32], tensor: Tensor) -> None:
+        """Write the upper body of each of ``boxes`` into ``tensor`` (int8, ``ATTRIBUTE_SHAPE``).
+
+        ``boxes`` (8, 4) float32 are left, top, right, bottom in model pixels (320x180). The crop is the top 45 % of
+        the box, as wide as 3/4 of its own height, about the box's middle; outside the picture the edge is repeated.
+        """
+        first, top, height, width = self._sides
+        np.subtract(boxes[:, 3], boxes[:, 1], out=height)
+        np.multiply(height, np.float32(2 * UPPER_BODY), out=height)  # 2: from model pixels to picture pixels
+        np.maximum(height, np.float32(1), out=height)
+        np.multiply(height, np.float32(CROP_WIDTH / CROP_HEIGHT), out=width)
+        np.multiply(boxes[:, 1], np.float32(2), out=top)
+        np.add(boxes[:, 0], boxes[:, 2], out=first)  # twice the middle in model pixels: the middle in picture pixels
+        np.multiply(width, np.float32(-0.5), out=self._across[:, 0])
+        np.add(first, self._across[:, 0], out=first)
+        _spread(top, height, self._row_steps, PICTURE_HEIGHT, self._down, self._rows)
+        _spread(first, width, self._column_steps, PICTURE_WIDTH, self._across, self._columns)
+        picture = tensor.view(np.uint8)
+        self._sample(planes.y, picture[..., 0])
+        np.right_shift(self._rows, 1, out=self._rows)
+        np.right_shift(self._columns, 1, out=self._columns)
+        self._sample(planes.u, picture[..., 1])
+        self._sample(planes.v, picture[..., 2])
+
+    def _sample(self, plane: Bytes, channel: Bytes) -> None:
+        np.multiply(self._rows[:, :, None], plane.shape[1], out=self._at)
+        np.add(self._at, self._columns[:, None, :], out=self._at)
+        np.take(plane.reshape(-1), self._at, out=self._crop, mode="clip")
+        np.bitwise_xor(self._crop, _FLIP, out=channel)
+
+    def wipe(self) -> None:
+        """Overwrite everything a picture or a place in it passed through (5.2(1), 6.1(4))."""
+        for memory in (self._sides, self._down, self._across, self._rows, self._columns, self._at, self._crop):
+            memory.fill(0)
+
+
+def _spread(
+    first: npt.NDArray[np.float32],
+    length: npt.NDArray[np.float32],
+    steps: npt.NDArray[np.float32],
+    limit: int,
+    real: npt.NDArray[np.float32],
+    whole: npt.NDArray[np.int32],
+) -> None:
+    """Write the pixel numbers ``first + steps * length``, held inside 0..limit - 1, into ``whole`` (8, steps)."""
+    np.multiply(length[:, None], steps[None, :], out=real)
+    np.add(real, first[:, None], out=real)
+    np.clip(real, np.float32(0), np.float32(limit - 1), out=real)
+    np.copyto(whole, real, casting="unsafe")
