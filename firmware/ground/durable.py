@@ -45,7 +45,7 @@ def write_file(path: Path, pieces: bytes | Iterable[bytes], *, mode: int = 0o600
 
 def link_descriptor(descriptor: int, path: Path) -> None:
     """Give an unnamed file (``O_TMPFILE``) its name, durably. The file's data must be fsynced before."""
-    # With no dir_fd, Python calls link(2), which does not follow /proc's symbolic link; with one, linkat(2), which does.
+    # Without a dir_fd Python calls link(2), which does not follow the symbolic link of /proc; linkat(2) does.
     os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor, follow_symlinks=True)
     sync_folder(path.parent)
 

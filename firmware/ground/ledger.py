@@ -109,9 +109,7 @@ class Ledger:
             if index >= self.size:
                 return
             if mark is None or mark in raw:
-                yield ledger_lines.parse(
-                    raw.removesuffix(b"\n"), where=f"{self._lines}: line {index + 1}"
-                )
+                yield ledger_lines.parse(raw.removesuffix(b"\n"), where=f"{self._lines}: line {index + 1}")
 
     def inclusion(self, indices: Iterable[int], size: int | None = None) -> dict[int, list[bytes]]:
         """Return an inclusion proof (hashes, leaf side first) for each line in ``indices`` in the tree of ``size`` lines.
@@ -120,9 +118,7 @@ class Ledger:
         """
         total = self.size if size is None else size
         paths = {index: merkle.inclusion_nodes(index, total) for index in indices}
-        hashes = merkle.hashes_of(
-            {node for path in paths.values() for node in path}, self._leaves(), total
-        )
+        hashes = merkle.hashes_of({node for path in paths.values() for node in path}, self._leaves(), total)
         return {index: [hashes[node] for node in path] for index, path in paths.items()}
 
     def consistency(self, old: int, size: int | None = None) -> list[bytes]:
@@ -178,9 +174,7 @@ class Ledger:
         return index
 
     def _write_durably(self, line: bytes) -> None:
-        descriptor = os.open(
-            self._lines, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
+        descriptor = os.open(self._lines, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
                 if os.write(descriptor, line) != len(line):
@@ -198,9 +192,7 @@ class Ledger:
 class Reader:
     """Reads on from a known place, judging each line by its chain and the tree by checkpoints."""
 
-    def __init__(
-        self, path: Path, tree: merkle.Tree, chain: bytes = ledger_lines.NO_CHAIN, offset: int = 0
-    ) -> None:
+    def __init__(self, path: Path, tree: merkle.Tree, chain: bytes = ledger_lines.NO_CHAIN, offset: int = 0) -> None:
         self.tree = tree
         self.chain = chain
         self.offset = offset

@@ -41,9 +41,7 @@ GAP_REASONS: Final = frozenset(
 )
 REFUSALS: Final = frozenset({"document", "span", "gone", "clock"})
 
-_SPAN: Final[Mapping[str, Shape]] = MappingProxyType(
-    {"first_epoch": int, "last_epoch": int, "epochs": int}
-)
+_SPAN: Final[Mapping[str, Shape]] = MappingProxyType({"first_epoch": int, "last_epoch": int, "epochs": int})
 
 EVENTS: Final[Mapping[str, Mapping[str, Shape]]] = MappingProxyType({
     "ledger.started": {"pole": POLE, "generation": int},

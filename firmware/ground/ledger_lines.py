@@ -48,9 +48,7 @@ class Line:
     raw: bytes
 
 
-def compose(
-    index: int, utc_ns: int, event: str, fields: Mapping[str, Value], chain: bytes
-) -> tuple[bytes, bytes]:
+def compose(index: int, utc_ns: int, event: str, fields: Mapping[str, Value], chain: bytes) -> tuple[bytes, bytes]:
     """Return ``(line without newline, its chain)``; ``chain`` is the chain of the line before."""
     record = {"n": index, "utc": iso_utc(utc_ns), "event": event, **dict(sorted(fields.items()))}
     body = json.dumps(record, separators=(",", ":")).encode("ascii")[:-1]
@@ -99,11 +97,7 @@ def why_not(raw: bytes, index: int, rest: Iterator[bytes], where: str) -> Ledger
     if number < index or any(_number(line) == index for line in rest):
         what, code = f"line n={number} stands where n={index} belongs", "E-LEDGER-REORDERED"
     else:
-        gone = (
-            f"line n={index} is"
-            if number == index + 1
-            else f"lines n={index} to n={number - 1} are"
-        )
+        gone = f"line n={index} is" if number == index + 1 else f"lines n={index} to n={number - 1} are"
         what, code = f"{gone} gone", "E-LEDGER-DROPPED"
     return LedgerError(code, what, where=where, todo=_TODO, clause="7.3(1)3")
 
@@ -113,9 +107,7 @@ def edited(what: str, where: str) -> LedgerError:
     return LedgerError("E-LEDGER-EDITED", what, where=where, todo=_TODO, clause="7.3(1)3")
 
 
-_TODO: Final = (
-    "keep this file as evidence and compare it with the checkpoints held outside the pole"
-)
+_TODO: Final = "keep this file as evidence and compare it with the checkpoints held outside the pole"
 
 
 def _number(raw: bytes) -> int | None:

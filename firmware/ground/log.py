@@ -30,7 +30,7 @@ class Log:
     def __init__(self, sink: Sink | None = None) -> None:
         self._sink = sink if sink is not None else sys.stderr
 
-    def event(self, name: str, **fields: int | float | bool | str) -> None:
+    def event(self, name: str, **fields: float | bool | str) -> None:
         """Write event ``name`` (``house.what``). Strings must be codes: letters, digits and ``_.:+/-`` up to 96.
 
         Raises ValueError for anything else, so that free text fails in tests and never reaches the journal.

@@ -34,9 +34,7 @@ class Tree:
 
     def __init__(self) -> None:
         self.size = 0
-        self._peaks: list[
-            tuple[int, bytes]
-        ] = []  # (first leaf, root of the complete subtree that begins there)
+        self._peaks: list[tuple[int, bytes]] = []  # (first leaf, root of the complete subtree that begins there)
 
     def append(self, leaf: bytes, wanted: dict[Node, bytes] | None = None) -> None:
         """Add a 32-byte leaf hash. Every node completed by it that is a key of ``wanted`` is written there."""
@@ -153,9 +151,7 @@ def consistent(old: int, old_root: bytes, size: int, root: bytes, proof: Sequenc
         return False
     known = dict(zip(nodes, proof, strict=True))
     if all(low >= old for low, _ in nodes):
-        known[0, old] = (
-            old_root  # the old tree is itself a node of the new one, so that the proof leaves it out
-        )
+        known[0, old] = old_root  # the old tree is itself a node of the new one, so that the proof leaves it out
     return _fold(known, 0, old) == old_root and _fold(known, 0, size) == root
 
 

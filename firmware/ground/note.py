@@ -135,13 +135,7 @@ def parse_checkpoint(text: str, *, where: str) -> Checkpoint:
     lines = text.split("\n")
     root = _unbase64(lines[2]) if len(lines) >= 4 else None
     size = lines[1] if len(lines) >= 4 else ""
-    if (
-        not lines[0]
-        or root is None
-        or len(root) != 32
-        or not size.isascii()
-        or not size.isdecimal()
-    ):
+    if not lines[0] or root is None or len(root) != 32 or not size.isascii() or not size.isdecimal():
         raise _malformed("checkpoint", where)
     if str(int(size)) != size:
         raise _malformed("checkpoint", where)
@@ -154,9 +148,7 @@ def proof_text(index: int, hashes: Sequence[bytes], checkpoint_note: str) -> str
     return "\n".join(lines) + checkpoint_note
 
 
-def check_proof(
-    proof: str, line: bytes, verifiers: Iterable[Verifier], *, where: str
-) -> tuple[int, Checkpoint]:
+def check_proof(proof: str, line: bytes, verifiers: Iterable[Verifier], *, where: str) -> tuple[int, Checkpoint]:
     """Return ``(index, checkpoint)`` once ``proof`` shows ``line`` in a checkpoint signed by one of ``verifiers``.
 
     Raises :class:`LedgerError` (``E-LEDGER-PROOF`` besides those of :func:`open_note`).
@@ -165,19 +157,12 @@ def check_proof(
     lines = head.split("\n")
     index = lines[1].removeprefix("index ") if len(lines) > 1 else ""
     hashes = [_unbase64(text) for text in lines[2:]]
-    if (
-        lines[0] != _PROOF_HEAD
-        or not index.isascii()
-        or not index.isdecimal()
-        or str(int(index)) != index
-    ):
+    if lines[0] != _PROOF_HEAD or not index.isascii() or not index.isdecimal() or str(int(index)) != index:
         raise _malformed("proof", where)
     checkpoint = parse_checkpoint(open_note(note, verifiers, where=where), where=where)
     found = [piece for piece in hashes if piece is not None and len(piece) == 32]
     leaf = merkle.leaf_hash(line)
-    if len(found) != len(hashes) or not merkle.included(
-        leaf, int(index), checkpoint.size, found, checkpoint.root
-    ):
+    if len(found) != len(hashes) or not merkle.included(leaf, int(index), checkpoint.size, found, checkpoint.root):
         raise LedgerError(
             "E-LEDGER-PROOF",
             f"the proof does not show this line at index {index} of the signed ledger",
