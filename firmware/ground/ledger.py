@@ -5,8 +5,8 @@ Never:  free text, a person, a number of people, a chunk's size; a line changed 
 Leaves: ``lines.jsonl`` and ``checkpoint`` in its folder; proofs; errors that name the line.
 Clauses: 7.3(1)2 (what was handed out), 7.3(1)3 (recorded, carried, erased).
 
-Every call is made under the state directory's lock, which the caller holds; another process may have appended since the
-last one. Calls block (they read and fsync): run them off the loop. Nothing here is remembered that the file does not say.
+Every call is made under the state directory's lock, which the caller holds; another process may have appended since
+the last one. Calls block (they read and fsync): run them off the loop. The file alone is what is remembered.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Ledger:
     def open(cls, folder: Path, signer: Signer, clock: Clock) -> Ledger:
         """Read the whole ledger in ``folder`` (made if missing) and judge it against its own last checkpoint.
 
-        A torn last line, which a crash leaves, is cut off and recorded as ``ledger.torn``; nothing before it is touched.
+        A torn last line, left by a crash, is cut off and recorded as ``ledger.torn``; nothing before it is touched.
         Raises :class:`LedgerError` that names the line which was edited, dropped, reordered or cut.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ class Ledger:
         return self._catch_up([])
 
     async def checkpoint(self) -> str:
-        """Sign all lines, write ``checkpoint`` durably, return the signed note. An unchanged ledger is not signed again."""
+        """Sign all lines, write ``checkpoint`` durably, return the note. An unchanged ledger is not signed again."""
         await asyncio.to_thread(self.refresh)
         now = Checkpoint(self.origin, self.size, self.root)
         if self._checkpoint.exists() and self.last_checkpoint() == now:
@@ -112,7 +112,7 @@ class Ledger:
                 yield ledger_lines.parse(raw.removesuffix(b"\n"), where=f"{self._lines}: line {index + 1}")
 
     def inclusion(self, indices: Iterable[int], size: int | None = None) -> dict[int, list[bytes]]:
-        """Return an inclusion proof (hashes, leaf side first) for each line in ``indices`` in the tree of ``size`` lines.
+        """Return an inclusion proof (hashes, leaf side first) for each of ``indices`` in the tree of ``size`` lines.
 
         One pass over the file for all of them. Raises ValueError for a line that is not in that tree.
         """
@@ -229,8 +229,8 @@ class Reader:
             if due.pop().root != self.tree.root():
                 raise LedgerError(
                     "E-LEDGER-REWRITTEN",
-                    f"among lines n={trusted} to n={self.tree.size - 1} one was edited, re-dated, added or removed, and all "
-                    f"chains after it redone: the checkpoint at {self.tree.size} lines says otherwise",
+                    f"among lines n={trusted} to n={self.tree.size - 1} one was edited, re-dated, added or removed, "
+                    f"and all chains after it redone: the checkpoint at {self.tree.size} lines says otherwise",
                     where=f"{self._path}: lines {trusted + 1} to {self.tree.size}",
                     todo="keep this file as evidence and compare it with the checkpoints held outside the pole",
                     clause="7.3(1)3",
@@ -242,7 +242,7 @@ class Reader:
 def verify(folder: Path, checkpoints: Iterable[Checkpoint]) -> merkle.Tree:
     """Judge a ledger without touching it, against ``checkpoints`` whose signatures the caller has judged.
 
-    Raises :class:`LedgerError`: edited, dropped, reordered, cut, rewritten (re-dated) or torn, with the line. Returns its tree.
+    Returns its tree. Raises :class:`LedgerError` with the line: edited, dropped, reordered, cut, rewritten, torn.
     """
     path = folder / "lines.jsonl"
     reader = Reader(path, merkle.Tree())

@@ -5,7 +5,8 @@ Never:  a name of a person, a number of people, anything found in a picture, a c
 Leaves: a verdict on one event before it is written; what is not listed here cannot be recorded.
 Clauses: 7.3(1)3 (the cycle of recording, carrying and erasing), 7.3(2) (no index by person), 4.1 (no personal data).
 
-Values are whole numbers, codes from a fixed list, SHA-256 in hex, or a pole's identifier. An ``epoch`` is a UTC minute number.
+Values are whole numbers, codes from a fixed list, SHA-256 in hex, or a pole's identifier. An ``epoch`` is a UTC minute
+number.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ EVENTS: Final[Mapping[str, Mapping[str, Shape]]] = MappingProxyType({
 
 
 def check_event(event: str, fields: Mapping[str, Value]) -> None:
-    """Raise :class:`LedgerError` (``E-LEDGER-EVENT``) unless ``event`` is listed with exactly these fields and shapes."""
+    """Raise :class:`LedgerError` (``E-LEDGER-EVENT``) unless ``event`` is listed with exactly these fields."""
     shapes = EVENTS.get(event)
     if shapes is None:
         raise _unlisted(f"no event {event} is listed")

@@ -7,8 +7,8 @@ Clauses: 7.3(1)3.
 
     {"n":12,"utc":"2026-11-23T09:00:00Z","event":"minute.sealed","epoch":29923200,"manifest":"<hex>","chain":"<hex>"}
 
-Keys stand in this order, fields in the order of their names; no spaces, no escapes. ``chain`` is
-``SHA-256(chain of the line before, as 32 bytes || everything of this line before its chain)``; before line 0 it is 32 zero bytes.
+Keys stand in this order, fields in the order of their names; no spaces, no escapes. ``chain`` is ``SHA-256(chain of the
+line before, as 32 bytes || everything of this line before its chain)``; before line 0 it is 32 zero bytes.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def read_lines(path: Path, offset: int = 0) -> Iterator[bytes]:
 
 
 def why_not(raw: bytes, index: int, rest: Iterator[bytes], where: str) -> LedgerError:
-    """Say what is wrong with ``raw``, found where line ``index`` belongs and not following; ``rest`` are the lines after it."""
+    """Say what is wrong with ``raw``, which stands where line ``index`` belongs; ``rest`` are the lines after it."""
     found = _GRAMMAR.fullmatch(raw)
     number = int(found[1]) if found else index
     if number == index:

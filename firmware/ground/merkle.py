@@ -37,7 +37,7 @@ class Tree:
         self._peaks: list[tuple[int, bytes]] = []  # (first leaf, root of the complete subtree that begins there)
 
     def append(self, leaf: bytes, wanted: dict[Node, bytes] | None = None) -> None:
-        """Add a 32-byte leaf hash. Every node completed by it that is a key of ``wanted`` is written there."""
+        """Add a 32-byte leaf hash. Nodes completed by it that are keys of ``wanted`` are written there."""
         low, root = self.size, leaf
         self.size += 1
         if wanted is not None and (low, self.size) in wanted:
@@ -52,7 +52,7 @@ class Tree:
         self._peaks.append((low, root))
 
     def root(self, wanted: dict[Node, bytes] | None = None) -> bytes:
-        """Return the root over all leaves. The ragged nodes on the way that are keys of ``wanted`` are written there."""
+        """Return the root over all leaves. Ragged nodes on the way that are keys of ``wanted`` are written there."""
         if not self._peaks:
             return EMPTY_ROOT
         low, root = self._peaks[-1]
@@ -70,7 +70,7 @@ class Tree:
 
 
 def inclusion_nodes(index: int, size: int) -> list[Node]:
-    """Return the nodes whose hashes prove leaf ``index`` in a tree of ``size`` leaves (RFC 6962, 2.1.1), leaf side first.
+    """Return the nodes whose hashes prove leaf ``index`` of ``size`` (RFC 6962, 2.1.1), leaf side first.
 
     Raises ValueError unless ``0 <= index < size``.
     """
@@ -112,7 +112,7 @@ def consistency_nodes(old: int, size: int) -> list[Node]:
 
 
 def hashes_of(nodes: Iterable[Node], leaves: Iterable[bytes], size: int) -> dict[Node, bytes]:
-    """Return the hash of each of ``nodes`` in the tree over the first ``size`` of ``leaves`` (32-byte hashes), in one pass.
+    """Return the hash of each of ``nodes`` in the tree over the first ``size`` of ``leaves``, in one pass.
 
     Raises ValueError for a run of leaves that is no node of that tree, or when there are too few leaves.
     """

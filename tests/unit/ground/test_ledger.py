@@ -36,8 +36,12 @@ def test_a_line_is_written_as_documented(tmp_path: Path, clock: SimulatedClock) 
     assert ledger.append("ledger.started", pole="sp03", generation=0) == 0
     assert ledger.append("clock.stepped", seconds=-3, proven="no") == 1
     first, second = (tmp_path / "ledger" / "lines.jsonl").read_text().splitlines()
-    assert first.startswith('{"n":0,"utc":"2025-11-23T09:00:00Z","event":"ledger.started","generation":0,"pole":"sp03","chain":"')
-    assert second.startswith('{"n":1,"utc":"2025-11-23T09:00:00Z","event":"clock.stepped","proven":"no","seconds":-3,"chain":"')
+    assert first.startswith(
+        '{"n":0,"utc":"2025-11-23T09:00:00Z","event":"ledger.started","generation":0,"pole":"sp03","chain":"'
+    )
+    assert second.startswith(
+        '{"n":1,"utc":"2025-11-23T09:00:00Z","event":"clock.stepped","proven":"no","seconds":-3,"chain":"'
+    )
     lines = list(ledger.lines())
     assert [(line.index, line.event, dict(line.fields)) for line in lines] == [
         (0, "ledger.started", {"generation": 0, "pole": "sp03"}),
@@ -68,7 +72,9 @@ async def test_a_checkpoint_commits_to_every_line_and_is_signed_once(tmp_path: P
     fill(ledger, 6)
     signed = await ledger.checkpoint()
     assert (tmp_path / "checkpoint").read_text("utf-8") == signed
-    assert note.parse_checkpoint(note.open_note(signed, [key], where=""), where="") == note.Checkpoint(key.name, 6, ledger.root)
+    assert note.parse_checkpoint(note.open_note(signed, [key], where=""), where="") == note.Checkpoint(
+        key.name, 6, ledger.root
+    )
     assert await ledger.checkpoint() == signed
     assert key.signed == 1
     fill(ledger, 1)
@@ -198,7 +204,7 @@ async def test_a_damaged_checkpoint_file_is_named(tmp_path: Path, clock: Simulat
 
 
 class TwoProcesses(RuleBasedStateMachine):
-    """``pole`` and ``custodian`` append in turn, crash in the middle of lines, and start again; nothing written is lost."""
+    """``pole`` and ``custodian`` append in turn, crash in the middle of lines and start again; nothing is lost."""
 
     @initialize()
     def begin(self) -> None:

@@ -69,7 +69,8 @@ async def test_a_false_signature_of_a_known_key_is_not_outvoted_by_a_good_one() 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a\n", "a\n\n", "a\n\n\u2014 name\n", "a\n\n\u2014 name AAAA\n", "a\n\n\u2014 name !!!!\n", "a\n\n- name AAAAAAAA\n",
+    ["", "a\n", "a\n\n", "a\n\n\u2014 name\n", "a\n\n\u2014 name AAAA\n", "a\n\n\u2014 name !!!!\n",
+     "a\n\n- name AAAAAAAA\n",
      "a\n\n\u2014 name AAAAAAAA", "a\n\n" + "\u2014 name AAAAAAAA\n" * 65],
 )  # fmt: skip
 def test_what_is_no_note_is_refused(text: str) -> None:
@@ -78,7 +79,8 @@ def test_what_is_no_note_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "\n0\n" + "A" * 43 + "=\n", "o\n01\n" + "A" * 43 + "=\n", "o\n-1\n" + "A" * 43 + "=\n", "o\n\u0661\n" + "A" * 43 + "=\n",
+    ["", "\n0\n" + "A" * 43 + "=\n", "o\n01\n" + "A" * 43 + "=\n", "o\n-1\n" + "A" * 43 + "=\n",
+     "o\n\u0661\n" + "A" * 43 + "=\n",
      "o\n1\nAAAA\n", "o\n1\n" + "A" * 42 + "B=\n", "o\n1\n" + "A" * 43 + "="],
 )  # fmt: skip
 def test_what_is_no_checkpoint_is_refused(text: str) -> None:
