@@ -24,6 +24,8 @@ from firmware.ground.errors import CameraError
 
 @dataclass(slots=True)
 class Contents:
+    """What a filled slot holds."""
+
     slot: int
     length: int
     keyframe: bool
@@ -96,7 +98,11 @@ class Filling:
 
 
 class Frame:
-    """A leased slot. Every use raises CameraError ``E-CAMERA-HANDLE`` once the lease has ended."""
+    """A leased slot. Every use raises CameraError ``E-CAMERA-HANDLE`` once the lease has ended.
+
+    An array or a slice made from ``view`` must be gone before the block ends: a survivor, even in a local variable, is
+    a leak (``E-CAMERA-LEAK``).
+    """
 
     def __init__(self, contents: Contents, mapped: mmap.mmap) -> None:
         self._contents: Contents | None = contents
@@ -142,6 +148,7 @@ class Frame:
 
 
 def dead_handle() -> CameraError:
+    """Return the error for a use after the end."""
     return CameraError(
         "E-CAMERA-HANDLE",
         "a slot was used after it was given back",
@@ -152,6 +159,7 @@ def dead_handle() -> CameraError:
 
 
 def leak() -> CameraError:
+    """Return the error for a view that survived its handle."""
     return CameraError(
         "E-CAMERA-LEAK",
         "a view of a slot outlived its handle; the slot is overwritten and out of use",

@@ -1,0 +1,1 @@
+"""Shared by all tests; that it exists makes ``tests.canary`` importable."""
