@@ -143,7 +143,7 @@ class SimulatedClock:
         await future
 
     def _next_ns(self) -> int | None:
-        """Return how long until the next sleeper is due, ns (not above 0 when one is overdue); None without sleepers."""
+        """Return how long until the next sleeper is due, ns (0 or less: overdue); None without sleepers."""
         waits = [
             sleepers[0][0] - now_ns
             for sleepers, now_ns in ((self._sleepers, self._utc_ns), (self._boot_sleepers, self._boot_ns))

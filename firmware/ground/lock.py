@@ -1,7 +1,7 @@
 """One lock a pole: who holds it may touch table, keystore, ledger and stored footage.
 
 Knows:  one file; the kernel's flock on it.
-Never:  a critical section cut in half by a cancelled task, a lock that outlives its process, a thread that waits for ever
+Never:  a critical section cut in half by a cancelled task, a lock that outlives its process, a thread waiting for ever
         while its holder needs one.
 Leaves: nothing; the file stays empty.
 Clauses: 7.3(1)3 (erasing and handing out never overlap).

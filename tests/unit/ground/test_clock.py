@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.ground.clock import NS_PER_MINUTE, SimulatedClock, iso_utc, minute_of, start_of
+from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, SimulatedClock, iso_utc, minute_of, start_of
 
 
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=20))
