@@ -32,8 +32,8 @@ Example::
     [model.measured]                  # any figures, published as they are
     person_recall = 0.9
 
-For ``attributes``: ``minimum_height_pixels`` (of 360) below which a person's attributes are unknown by rule, and on each
-output ``confidence``, the softmax below which the answer is unknown.
+For ``attributes``: ``minimum_height_pixels`` (of 360) below which a person's attributes are unknown by rule, and on
+each output ``confidence``, the softmax below which the answer is unknown.
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ class GapReason(StrEnum):
     CLOCK_UNPROVEN = "clock_unproven"
     POWER = "power"
     EGRESS_BLOCKED = "egress_blocked"
+    UNDELIVERED = "undelivered"
 
 
 @dataclass(frozen=True, slots=True)
