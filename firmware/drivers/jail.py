@@ -73,9 +73,7 @@ class Limits:
 class Jailed:
     """One child with its door shut. Made by :func:`spawn` only."""
 
-    def __init__(
-        self, module: str, process: subprocess.Popen[bytes], control: socket.socket
-    ) -> None:
+    def __init__(self, module: str, process: subprocess.Popen[bytes], control: socket.socket) -> None:
         self.module = module
         self.pid: Final = process.pid
         self.report = Report((), WALLS, 0)
@@ -83,15 +81,14 @@ class Jailed:
         self._control = control
         self._pidfd = os.pidfd_open(process.pid)
         self._asking = False
+        self._reaping = asyncio.Lock()
 
     @property
     def alive(self) -> bool:
         """False once the child has ended, for whatever reason."""
         return self._process.poll() is None
 
-    async def ask(
-        self, message: bytes, deadline_seconds: float, descriptors: Sequence[int] = ()
-    ) -> bytes:
+    async def ask(self, message: bytes, deadline_seconds: float, descriptors: Sequence[int] = ()) -> bytes:
         """Send ``message`` (and duplicates of ``descriptors``); return the child's one answer.
 
         Late: the child is killed and reaped, :class:`JailError` ``E-JAIL-DEADLINE``. Dead, talking unasked or too
@@ -99,8 +96,8 @@ class Jailed:
         otherwise meet the next question. One question at a time.
         """
         if self._asking:
-            message_to_the_caller = "one question at a time"
-            raise RuntimeError(message_to_the_caller)
+            text = "one question at a time"
+            raise RuntimeError(text)
         self._asking = True
         answered = False
         try:
@@ -110,9 +107,10 @@ class Jailed:
                 answer = await self._receive()
             answered = True
         except TimeoutError:
-            raise self._error(
-                "E-JAIL-DEADLINE", f"no answer within {deadline_seconds:g} s; killed"
-            ) from None
+            raise self._error("E-JAIL-DEADLINE", f"no answer within {deadline_seconds:g} s; killed") from None
+        except EOFError:
+            await self.kill()
+            raise self._error("E-JAIL-DEATH", f"the child has ended: {self._how()}") from None
         finally:
             self._asking = False
             if not answered:
@@ -128,30 +126,38 @@ class Jailed:
 
     async def close(self, grace_seconds: float = 2.0) -> None:
         """Let the child leave by itself (it sees the end of its socket), then kill it. Idempotent."""
-        self._control.close()
-        with contextlib.suppress(JailError):
-            await self._reaped(grace_seconds)
+        if not self._asking:
+            self._control.close()
+            with contextlib.suppress(JailError):
+                await self._reaped(grace_seconds)
         await self.kill()
 
     async def _reaped(self, seconds: float) -> None:
-        if self._process.returncode is None:
-            loop = asyncio.get_running_loop()
-            ended = loop.create_future()
-            loop.add_reader(self._pidfd, _resolve, ended)
-            try:
-                async with asyncio.timeout(seconds):
-                    await ended
-            except TimeoutError:
-                raise self._error(
-                    "E-JAIL-UNDEAD", "still there after SIGKILL: stuck in a device"
-                ) from None
-            finally:
-                loop.remove_reader(self._pidfd)
-            self._process.wait()
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
-            self._pidfd = -1
-        self._control.close()
+        async with self._reaping:
+            if self._process.returncode is None:
+                await self._ended(seconds)
+                self._process.wait()
+            if self._pidfd >= 0:
+                os.close(self._pidfd)
+                self._pidfd = -1
+            if not self._asking:  # else the end of the socket is still to be read by whoever asks
+                self._control.close()
+
+    async def _ended(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        ended = loop.create_future()
+        loop.add_reader(self._pidfd, _resolve, ended)
+        try:
+            async with asyncio.timeout(seconds):
+                await ended
+        except TimeoutError:
+            raise self._error("E-JAIL-UNDEAD", "still there after SIGKILL: stuck in a device") from None
+        finally:
+            loop.remove_reader(self._pidfd)
+
+    def _how(self) -> str:
+        code = self._process.returncode
+        return "socket closed" if code is None else f"signal {-code}" if code < 0 else f"exit code {code}"
 
     def _refuse_unasked(self) -> None:
         try:
@@ -162,7 +168,7 @@ class Jailed:
             unasked = b""
         if unasked:
             raise self._error("E-JAIL-ANSWER", "spoke without being asked; killed")
-        raise self._death()
+        raise EOFError
 
     async def _send(self, message: bytes, descriptors: Sequence[int]) -> None:
         if not 0 < len(message) <= REQUEST_BYTES_AT_MOST:
@@ -177,24 +183,19 @@ class Jailed:
                 else:
                     return
         except (BrokenPipeError, ConnectionResetError):
-            raise self._death() from None
+            raise EOFError from None
 
     async def _receive(self) -> bytes:
         """Return one message. Descriptors a child might send along are closed by the kernel: no room is made for them."""
         try:
-            answer = await asyncio.get_running_loop().sock_recv(
-                self._control, ANSWER_BYTES_AT_MOST + 1
-            )
+            answer = await asyncio.get_running_loop().sock_recv(self._control, ANSWER_BYTES_AT_MOST + 1)
         except ConnectionResetError:
             answer = b""
         if not answer:
-            raise self._death()
+            raise EOFError
         if len(answer) > ANSWER_BYTES_AT_MOST:
             raise self._error("E-JAIL-ANSWER", "answer too long; killed")
         return answer
-
-    def _death(self) -> JailError:
-        return self._error("E-JAIL-DEATH", "the child has ended")
 
     def _error(self, code: str, what: str) -> JailError:
         return JailError(
@@ -287,7 +288,7 @@ async def _door_shut(child: Jailed, process: subprocess.Popen[bytes], seconds: f
             report = await child._receive()  # noqa: SLF001  # same module
     except TimeoutError:
         raise _start_error(child.module, f"door not shut within {seconds:g} s", tail) from None
-    except JailError:
+    except EOFError:
         tail.extend(_read_some(stderr.fileno()))
         raise _start_error(child.module, "ended before its door was shut", tail) from None
     finally:
@@ -323,14 +324,8 @@ def _judge(child: Jailed, profile: Profile, log: Log) -> None:
 
 def _start_error(module: str, what: str, stderr: bytes | bytearray) -> JailError:
     lines = bytes(stderr).decode("ascii", "replace").strip().splitlines()
-    last = (
-        "".join(letter for letter in lines[-1] if letter.isprintable())[:200]
-        if lines
-        else "it said nothing"
-    )
-    return JailError(
-        "E-JAIL-START", f"{what}: {last}", where=module, clause="2", todo="mend its installation"
-    )
+    last = "".join(letter for letter in lines[-1] if letter.isprintable())[:200] if lines else "it said nothing"
+    return JailError("E-JAIL-START", f"{what}: {last}", where=module, clause="2", todo="mend its installation")
 
 
 def _read_some(descriptor: int) -> bytes:
@@ -410,9 +405,7 @@ class Keeper:
                 )
             return await self._replace()
 
-    async def ask(
-        self, message: bytes, deadline_seconds: float, descriptors: Sequence[int] = ()
-    ) -> bytes:
+    async def ask(self, message: bytes, deadline_seconds: float, descriptors: Sequence[int] = ()) -> bytes:
         """Ask the living child; see :meth:`Jailed.ask`. The child is not asked twice: what failed has failed."""
         child = await self.child()
         return await child.ask(message, deadline_seconds, descriptors)
@@ -448,9 +441,7 @@ class Keeper:
             self._failures = 0
         pause_ns = 0
         if self._failures:
-            pause_ns = min(
-                self._first_pause_ns << min(self._failures - 1, 30), self._longest_pause_ns
-            )
+            pause_ns = min(self._first_pause_ns << min(self._failures - 1, 30), self._longest_pause_ns)
         self._failures += 1
         self._not_before_ns = self._clock.stopwatch_ns() + pause_ns
         self._log.event("jail.replacing", failures=self._failures, pause_ms=pause_ns // 1_000_000)

@@ -49,11 +49,14 @@ WALLS: Final = (
 )
 
 SYSTEM_CALLS: Final = (
-    "read", "write", "close", "recvmsg", "sendmsg", "recvfrom", "sendto", "poll", "ppoll",  # talk over what is lent
-    "futex", "munmap", "madvise", "brk", "mremap",  # memory (mmap and mprotect have rules of their own)
-    "exit", "exit_group", "rt_sigreturn", "rt_sigaction", "rt_sigprocmask", "restart_syscall",  # live and leave
-    "clock_gettime", "clock_getres", "gettimeofday", "nanosleep", "clock_nanosleep", "sched_yield",  # time
-    "getpid", "gettid", "sched_getaffinity", "membarrier", "getrandom",  # what libraries ask about themselves
+    "recvmsg", "sendto",  # requests and answers (only over CONTROL), descriptors in, never out
+    "close",  # what came with a request
+    "brk", "munmap", "mremap", "madvise",  # memory; mmap and mprotect are allowed without PROT_EXEC
+    "futex", "sched_yield",  # locks of the interpreter and of libraries
+    "clock_gettime", "clock_nanosleep",  # where the kernel's page of clocks cannot answer; a library's pause
+    "getrandom",  # hash seeds, keys of a seal
+    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "restart_syscall",  # the interpreter's own signals
+    "exit", "exit_group",
 )  # fmt: skip
 """What every jailed child may call; a program adds the few its own libraries need, each with its reason."""
 
@@ -129,9 +132,7 @@ class Door:
         The receiver closes the descriptors. A request longer than ``REQUEST_BYTES_AT_MOST`` ends the child.
         """
         while True:
-            message, descriptors, flags, _ = socket.recv_fds(
-                self._socket, REQUEST_BYTES_AT_MOST, DESCRIPTORS_AT_MOST
-            )
+            message, descriptors, flags, _ = socket.recv_fds(self._socket, REQUEST_BYTES_AT_MOST, DESCRIPTORS_AT_MOST)
             if not message or flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
                 return
             yield message, descriptors
@@ -269,9 +270,11 @@ def _system_call_rules(names: Sequence[str]) -> Any:
     no_execution = sc.Arg(2, sc.MASKED_EQ, _PROT_EXEC, 0)
     for call in ("mmap", "mprotect"):
         rules.add_rule(sc.ALLOW, call, no_execution)
+    only_control = sc.Arg(0, sc.EQ, CONTROL)
     for call in dict.fromkeys(names):
+        conditions = (only_control,) if call in {"recvmsg", "sendto"} else ()
         with contextlib.suppress(OSError):  # not on this architecture: not allowed either
-            rules.add_rule(sc.ALLOW, call)
+            rules.add_rule(sc.ALLOW, call, *conditions)
     return rules
 
 
