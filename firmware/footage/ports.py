@@ -81,7 +81,7 @@ class Recorder(Protocol):
     """
 
     async def begin(self, descriptor: int, recipient: str) -> None:
-        """Begin a chunk: write it to ``descriptor`` (lent, empty, write-only), sealed to ``recipient`` (``age1...``)."""
+        """Begin a chunk: write it to ``descriptor`` (lent, empty, write-only), sealed to ``recipient``."""
 
     async def add(self, frame: LentFrame) -> None:
         """Take one frame or packet. Must be called while its lease is held."""
@@ -105,10 +105,10 @@ class Keystore(Protocol):
         """Return the 32 bytes in ``slot``, or None where none was written or it was erased. Raises KeystoreError."""
 
     async def write_secret(self, slot: SecretSlot, secret: bytes) -> None:
-        """Put ``secret`` (32 bytes, not all zero) into ``slot``, durably, over whatever is there. Raises KeystoreError."""
+        """Put ``secret`` (32 bytes, not all zero) into ``slot``, durably, over what is there. Raises KeystoreError."""
 
     async def erase_secret(self, slot: SecretSlot) -> None:
-        """Overwrite ``slot`` so that ``read_secret`` returns None, durably. Erasing an empty slot is fine. Raises KeystoreError."""
+        """Overwrite ``slot`` durably: reading it then gives None. An empty slot is fine. Raises KeystoreError."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ class FootageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
                 "retention_hours",
                 f"{self.retention_hours} h is longer than 14 days ({LONGEST_RETENTION_HOURS} h)",
                 clause="7.1(3)",
-                todo=f"set retention_hours to {LONGEST_RETENTION_HOURS} or less; single minutes are kept longer by a hold",
+                todo=f"set retention_hours to {LONGEST_RETENTION_HOURS} or less; a hold keeps single minutes",
             )
         if _SECONDS_A_MINUTE % self.chunk_seconds:
             raise OutOfLaw(
