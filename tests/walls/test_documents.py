@@ -1,0 +1,94 @@
+"""Documents are true: paths exist, commands run as written, every clause has its test or its reason."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+DOCUMENTS = sorted(
+    Path(name)
+    for name in subprocess.run(
+        ["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+)
+
+TOP_LEVEL = {
+    "firmware",
+    "models",
+    "board",
+    "tests",
+    "tools",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "requirements.lock",
+}
+
+LATER = {
+    "0": "preamble: carried by all the others",
+    "3": "scope: no software",
+    "8.1": "free Wi-Fi: no portal in this version",
+    "8.2": "free Wi-Fi: no portal in this version",
+    "8.3": "free Wi-Fi: no portal in this version",
+    "4.2(3)": "release to investigators: cases are not in this version; a bundle needs a document number (7.2)",
+    "7.1(4)": "holds are not in this version; due() takes them already",
+    "7.3(2)": "notice: not in this version; the ledger's closed list keeps footage unsearchable by person",
+}
+CLAUSES = [
+    "0", "1", "2", "3", "4.1", "4.2(1)", "4.2(2)", "4.2(3)", "5.1", "5.2", "6.1(1)", "6.1(2)", "6.1(3)", "6.1(4)", "6.2(1)",
+    "6.2(2)", "6.2(3)", "6.3", "7.1(1)", "7.1(2)", "7.1(3)", "7.1(4)", "7.2", "7.3(1)", "7.3(2)", "8.1", "8.2", "8.3",
+]  # fmt: skip
+
+
+def test_the_top_level_is_the_agreed_one() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
+    tops = {name.split("/")[0] for name in listed if name}
+    assert {top for top in tops if not top.startswith(".")} <= TOP_LEVEL
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_links_and_paths_exist(document: Path) -> None:
+    text = (ROOT / document).read_text("utf-8")
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
+    paths = re.findall(r"`((?:firmware|models|board|tests|tools)/[A-Za-z0-9_./-]*)`", text)
+    missing = [link for link in links if not (ROOT / document).parent.joinpath(link).exists()]
+    missing += [path for path in paths if not (ROOT / path).exists()]
+    assert missing == []
+
+
+def test_every_clause_has_a_test_or_a_reason() -> None:
+    named = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__))
+    untested = [clause for clause in CLAUSES if clause not in LATER and f"{clause}" not in named]
+    assert untested == []
+
+
+def readme_commands() -> list[str]:
+    blocks = re.findall(r"```console\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    lines = [line[2:].split("#")[0].strip() for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    return [line for line in lines if line]
+
+
+def test_the_first_screen_has_the_two_commands() -> None:
+    assert readme_commands()[:2] == ["tools/demo", "tools/check"]
+
+
+@pytest.mark.parametrize("command", [c for c in readme_commands() if c.split()[0].startswith("pole")])
+def test_readme_options_exist(command: str) -> None:
+    words = command.split()
+    help_text = subprocess.run(
+        [BIN / words[0], words[1], "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"COLUMNS": "200", "PATH": "/usr/bin"},
+    ).stdout
+    for option in re.findall(r"--[a-z-]+", command):
+        assert option in help_text
