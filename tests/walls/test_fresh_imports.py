@@ -19,11 +19,12 @@ def hook(event, arguments):
     if event == "open":
         path, mode, flags = arguments
         writes = isinstance(mode, str) and set(mode) & set("wax+") or isinstance(flags, int) and flags & 3
-        device = str(path).startswith(("/dev/", "/sys/")) and not str(path).startswith(("/dev/null", "/sys/devices/system/cpu"))
+        plain = ("/dev/null", "/sys/devices/system/cpu")
+        device = str(path).startswith(("/dev/", "/sys/")) and not str(path).startswith(plain)
         if writes or device:
             raise SystemExit(f"importing {module} opened {{path}}")
-    if event in {{"socket.connect", "socket.bind", "subprocess.Popen", "os.fork", "os.exec", "os.posix_spawn", "sqlite3.connect",
-                  "os.mkdir", "os.rename", "os.remove"}}:
+    if event in {{"socket.connect", "socket.bind", "subprocess.Popen", "os.fork", "os.exec", "os.posix_spawn",
+                  "sqlite3.connect", "os.mkdir", "os.rename", "os.remove"}}:
         raise SystemExit(f"importing {module} did {{event}}")
 sys.dont_write_bytecode = True
 sys.addaudithook(hook)
