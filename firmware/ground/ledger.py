@@ -39,16 +39,17 @@ class Ledger:
         self._offset = 0  # bytes of the lines file that are in the tree
 
     @classmethod
-    def open(cls, folder: Path, signer: Signer, clock: Clock) -> Ledger:
+    def open(cls, folder: Path, signer: Signer, clock: Clock, *, mend: bool = True) -> Ledger:
         """Read the whole ledger in ``folder`` (made if missing) and judge it against its own last checkpoint.
 
-        A torn last line, left by a crash, is cut off and recorded as ``ledger.torn``; nothing before it is touched.
+        A torn last line, left by a crash, is cut off and recorded as ``ledger.torn``; nothing before it is touched. With
+        ``mend`` off it is passed over, so that the long first reading needs no lock; the next :meth:`refresh` mends.
         Raises :class:`LedgerError` that names the line which was edited, dropped, reordered or cut.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         ledger = cls(folder, signer, clock)
         last = ledger.last_checkpoint()
-        ledger._catch_up([last] if last else [])
+        ledger._catch_up([last] if last else [], mend=mend)
         return ledger
 
     @property
@@ -78,7 +79,7 @@ class Ledger:
 
     def refresh(self) -> int:
         """Take in the lines that another process appended; return how many. Raises :class:`LedgerError`."""
-        return self._catch_up([])
+        return self._catch_up([], mend=True)
 
     async def checkpoint(self) -> str:
         """Sign all lines, write ``checkpoint`` durably, return the note. An unchanged ledger is not signed again."""
@@ -100,15 +101,14 @@ class Ledger:
             text = ""
         return note.parse_checkpoint(text, where=str(self._checkpoint))
 
-    def lines(self, event: str | None = None) -> Iterator[Line]:
-        """Yield the lines in order, those of ``event`` only where one is named."""
-        mark = None if event is None else f'"event":"{event}"'.encode()
+    def lines(self, event: str | None = None, epochs: range | None = None) -> Iterator[Line]:
+        """Yield the lines in order: of ``event`` only, with an ``epoch`` among ``epochs`` only, where they are given."""
         if self._offset == 0:
             return
         for index, raw in enumerate(ledger_lines.read_lines(self._lines)):
             if index >= self.size:
                 return
-            if mark is None or mark in raw:
+            if ledger_lines.may_be(raw, event, epochs):
                 yield ledger_lines.parse(raw.removesuffix(b"\n"), where=f"{self._lines}: line {index + 1}")
 
     def inclusion(self, indices: Iterable[int], size: int | None = None) -> dict[int, list[bytes]]:
@@ -132,7 +132,7 @@ class Ledger:
         for raw in ledger_lines.read_lines(self._lines):
             yield merkle.leaf_hash(raw.removesuffix(b"\n"))
 
-    def _catch_up(self, checkpoints: list[Checkpoint]) -> int:
+    def _catch_up(self, checkpoints: list[Checkpoint], *, mend: bool) -> int:
         before, length = self.size, self._lines.stat().st_size if self._lines.exists() else 0
         if length < self._offset:
             raise cut(self.size, before, str(self._lines))
@@ -142,7 +142,7 @@ class Ledger:
                 reader.read(checkpoints)
             finally:
                 self._chain, self._offset = reader.chain, reader.offset
-            if reader.torn_bytes:
+            if reader.torn_bytes and mend:
                 self._cut_tail(reader.torn_bytes)
         return self.size - before
 

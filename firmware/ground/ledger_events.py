@@ -40,7 +40,7 @@ GAP_REASONS: Final = frozenset(
         "store_fault",
     }
 )
-REFUSALS: Final = frozenset({"document", "span", "gone", "clock"})
+REFUSALS: Final = frozenset({"gone", "nothing", "clock"})
 
 _SPAN: Final[Mapping[str, Shape]] = MappingProxyType({"first_epoch": int, "last_epoch": int, "epochs": int})
 
@@ -64,6 +64,7 @@ EVENTS: Final[Mapping[str, Mapping[str, Shape]]] = MappingProxyType({
     "clock.stepped": {"seconds": int, "proven": frozenset({"yes", "no"})},
     "clock.proven": {"uncertainty_ms": int},
     "case.bundled": {"document": SHA256, **_SPAN, "missing_epochs": int},  # epochs: handed out; missing: gone already
+    "case.abandoned": {"bundled_line": int},  # announced by that line, then not finished: nothing was handed out
     "case.refused": {"document": SHA256, "first_epoch": int, "last_epoch": int, "reason": REFUSALS},
 })  # fmt: skip
 

@@ -35,6 +35,7 @@ _GRAMMAR: Final = re.compile(
     rb'"event":"([a-z]+\.[a-z_]+)"((?:,"[a-z_][a-z0-9_]*":(?:0|-?[1-9][0-9]{0,15}|"[A-Za-z0-9_.:/-]{1,96}"))*)'
     rb',"chain":"([0-9a-f]{64})"\}'
 )
+_EPOCH: Final = re.compile(rb'"epoch":([0-9]{1,16})[,}]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,16 @@ def read_lines(path: Path, offset: int = 0) -> Iterator[bytes]:
         file.seek(offset)
         while line := file.readline(LONGEST_LINE_BYTES):
             yield line
+
+
+def may_be(raw: bytes, event: str | None, epochs: range | None) -> bool:
+    """Tell, without parsing it, whether a line is of ``event`` and has an ``epoch`` among ``epochs`` (None: any)."""
+    if event is not None and f'"event":"{event}"'.encode() not in raw:
+        return False
+    if epochs is None:
+        return True
+    found = _EPOCH.search(raw)
+    return found is not None and int(found[1]) in epochs
 
 
 def why_not(raw: bytes, index: int, rest: Iterator[bytes], where: str) -> LedgerError:

@@ -51,6 +51,27 @@ def test_a_line_is_written_as_documented(tmp_path: Path, clock: SimulatedClock) 
     assert lines[0].raw == first.encode()
 
 
+def test_lines_of_some_minutes_are_found(tmp_path: Path, clock: SimulatedClock) -> None:
+    ledger = Ledger.open(tmp_path, Ed25519Key(), clock)
+    assert list(ledger.lines()) == []
+    fill(ledger, 12)
+    ledger.append("chunk.damaged", epoch=5, sequence=5)
+    found = [(line.index, line.fields["epoch"]) for line in ledger.lines("minute.sealed", range(4, 6))]
+    assert found == [(4, 4), (5, 5)]
+    assert [line.event for line in ledger.lines(epochs=range(5, 6))] == ["minute.sealed", "chunk.damaged"]
+
+
+def test_a_reader_without_the_lock_touches_nothing(tmp_path: Path, clock: SimulatedClock) -> None:
+    fill(Ledger.open(tmp_path, Ed25519Key(), clock), 3)
+    path = tmp_path / "lines.jsonl"
+    path.write_bytes(path.read_bytes() + b'{"n":3,"u')
+    stood = path.read_bytes()
+    reader = Ledger.open(tmp_path, Ed25519Key(), clock, mend=False)
+    assert (reader.size, path.read_bytes()) == (3, stood)
+    assert reader.refresh() == 1  # under the lock: cut off, and said
+    assert [line.event for line in reader.lines("ledger.torn")] == ["ledger.torn"]
+
+
 def test_reopening_gives_the_same_tree_and_another_process_s_lines(tmp_path: Path, clock: SimulatedClock) -> None:
     pole = Ledger.open(tmp_path, Ed25519Key(), clock)
     fill(pole, 5)
