@@ -26,7 +26,7 @@ def main() -> None:
         if message == b"babble":
             door.answer(b"one")
         if message == b"long":
-            message = bytes(70_000)
+            door.answer(bytes(70_000))
         door.answer(message + bytes(len(descriptors)))
 
 
