@@ -109,7 +109,7 @@ class Minutes:
         if skipped:
             self._tile.clear()
             first = self._open + 1 if self._newest is None else max(self._open, self._newest) + 1
-            if first < minute and self._open >= EARLIEST:
+            if first < minute and (self._open >= EARLIEST or self._newest is not None):
                 records += self._miss(MinuteNumber(first), MinuteNumber(minute - 1), reason)
         if skipped or reason is GapReason.CLOCK_UNPROVEN:
             self._partial = reason

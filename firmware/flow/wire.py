@@ -12,6 +12,7 @@ later nor given twice; ranges and sums are checked here; time is measured by ``p
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
@@ -22,8 +23,11 @@ MESSAGE_BYTES: Final = 64
 NONCE_BYTES: Final = 16
 
 _REQUEST: Final = struct.Struct("<4sHH16s40s")  # magic, slot, spare, nonce, spare
+_ABOUT: Final = struct.Struct("<4sHH16sII32s")  # magic, spare, spare, nonce, bare_us, load_us, spare
 _REPLY: Final = struct.Struct("<4sHH16s12H16s")  # magic, status, spare, nonce, persons + sex + age + mask, spare
-_REQUEST_MAGIC: Final = b"SPq1"
+_COUNT_MAGIC: Final = b"SPq1"
+_ASK_ABOUT_MAGIC: Final = b"SPa1"
+_ABOUT_MAGIC: Final = b"SPb1"
 _REPLY_MAGIC: Final = b"SPr1"
 _SEX: Final = slice(1, 4)
 _AGE: Final = slice(4, 9)
@@ -38,6 +42,24 @@ class Status(IntEnum):
     """No such slot, or not a request at all; every count is zero."""
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question. ``slot`` is None when the child is asked about itself, which happens before its first frame."""
+
+    slot: int | None
+    nonce: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a child measured of itself on a blank picture, in microseconds."""
+
+    bare_us: int
+    """One run of the interpreter alone (both models where attributes are on), median."""
+    load_us: int
+    """From its first line to ready."""
+
+
 class Refused(ValueError):  # noqa: N818 - reads as what it is: a message that was refused
     """A message that is not exactly right. Its text names the field, never a value from the child."""
 
@@ -47,19 +69,47 @@ def encode_request(slot: int, nonce: bytes) -> bytes:
     if len(nonce) != NONCE_BYTES:
         message = "nonce must be 16 bytes"
         raise ValueError(message)
-    return _REQUEST.pack(_REQUEST_MAGIC, slot, 0, nonce, bytes(40))
+    return _REQUEST.pack(_COUNT_MAGIC, slot, 0, nonce, bytes(40))
 
 
-def decode_request(message: bytes) -> tuple[int, bytes]:
-    """Return ``(slot, nonce)``. Raises :class:`Refused`."""
+def encode_about_request(nonce: bytes) -> bytes:
+    """Return the 64 bytes that ask a child about itself."""
+    if len(nonce) != NONCE_BYTES:
+        message = "nonce must be 16 bytes"
+        raise ValueError(message)
+    return _REQUEST.pack(_ASK_ABOUT_MAGIC, 0, 0, nonce, bytes(40))
+
+
+def decode_request(message: bytes) -> Request:
+    """Return the question in ``message``. Raises :class:`Refused`."""
     if len(message) != MESSAGE_BYTES:
         raise Refused("length")
     magic, slot, spare, nonce, rest = _REQUEST.unpack(message)
-    if magic != _REQUEST_MAGIC:
+    if magic not in (_COUNT_MAGIC, _ASK_ABOUT_MAGIC):
         raise Refused("magic")
-    if spare or any(rest):
+    about = magic == _ASK_ABOUT_MAGIC
+    if spare or any(rest) or (about and slot):
         raise Refused("spare")
-    return slot, nonce
+    return Request(None if about else slot, nonce)
+
+
+def encode_about(nonce: bytes, about: About) -> bytes:
+    """Return the 64 bytes with which a child speaks about itself."""
+    return _ABOUT.pack(_ABOUT_MAGIC, 0, 0, nonce, about.bare_us, about.load_us, bytes(32))
+
+
+def decode_about(message: bytes, nonce: bytes) -> About:
+    """Return what a child said about itself. Raises :class:`Refused`."""
+    if len(message) != MESSAGE_BYTES:
+        raise Refused("length")
+    magic, spare, more, echoed, bare_us, load_us, rest = _ABOUT.unpack(message)
+    if magic != _ABOUT_MAGIC:
+        raise Refused("magic")
+    if echoed != nonce:
+        raise Refused("nonce")
+    if spare or more or any(rest):
+        raise Refused("spare")
+    return About(bare_us, load_us)
 
 
 def encode_reply(nonce: bytes, counts: SliceCounts) -> bytes:
