@@ -42,8 +42,8 @@ class Ledger:
     def open(cls, folder: Path, signer: Signer, clock: Clock, *, mend: bool = True) -> Ledger:
         """Read the whole ledger in ``folder`` (made if missing) and judge it against its own last checkpoint.
 
-        A torn last line, left by a crash, is cut off and recorded as ``ledger.torn``; nothing before it is touched. With
-        ``mend`` off it is passed over, so that the long first reading needs no lock; the next :meth:`refresh` mends.
+        A torn last line, left by a crash, is cut off and recorded as ``ledger.torn``; nothing before it is touched.
+        With ``mend`` off it is passed over, so that the long first reading needs no lock; :meth:`refresh` mends.
         Raises :class:`LedgerError` that names the line which was edited, dropped, reordered or cut.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ class Ledger:
         return self._catch_up([], mend=True)
 
     async def checkpoint(self) -> str:
-        """Sign all lines, write ``checkpoint`` durably, return the note. An unchanged ledger is not signed again."""
+        """Sign all lines, write ``checkpoint`` durably, return it. An unchanged ledger is not signed again."""
         await asyncio.to_thread(self.refresh)
         now = Checkpoint(self.origin, self.size, self.root)
         if self._checkpoint.exists() and self.last_checkpoint() == now:
@@ -102,7 +102,7 @@ class Ledger:
         return note.parse_checkpoint(text, where=str(self._checkpoint))
 
     def lines(self, event: str | None = None, epochs: range | None = None) -> Iterator[Line]:
-        """Yield the lines in order: of ``event`` only, with an ``epoch`` among ``epochs`` only, where they are given."""
+        """Yield the lines in order; only those of ``event``, or with an ``epoch`` among ``epochs``, where given."""
         if self._offset == 0:
             return
         for index, raw in enumerate(ledger_lines.read_lines(self._lines)):
