@@ -88,22 +88,31 @@ class _Painter:
         """Pavers: grey or warm, joints, stains, chewing gum."""
         rng = self.rng
         length, depth = [(0.3, 0.3), (0.6, 0.3), (0.2, 0.1), (0.9, 0.9), (0.4, 0.4)][int(rng.integers(5))]
-        base = np.array([(0.56, 0.55, 0.53), (0.60, 0.52, 0.46), (0.46, 0.46, 0.48), (0.66, 0.64, 0.6), (0.5, 0.42, 0.38)])[
-            int(rng.integers(5))] * rng.uniform(0.75, 1.12)
+        base = np.array(
+            [(0.56, 0.55, 0.53), (0.60, 0.52, 0.46), (0.46, 0.46, 0.48), (0.66, 0.64, 0.6), (0.5, 0.42, 0.38)]
+        )[int(rng.integers(5))] * rng.uniform(0.75, 1.12)
         row = np.floor(self.across / depth)
         a = self.along / length + 0.5 * (row % 2)
-        joint = np.minimum(np.abs(a - np.round(a)) * length, np.abs(self.across / depth - np.round(self.across / depth)) * depth)
+        joint = np.minimum(
+            np.abs(a - np.round(a)) * length, np.abs(self.across / depth - np.round(self.across / depth)) * depth
+        )
         line = np.clip(1 - joint / (0.006 + 0.0016 * self.far), 0, 1) * np.clip(1.4 - self.far * 0.08, 0, 1)
         which = np.sin(np.floor(a) * 12.9898 + row * 78.233) * 43758.5453
         tone = 1 + 0.10 * (which - np.floor(which) - 0.5) * self.fine
-        stain = 1 + 0.16 * _sample(self.noise, self.along, self.across, 22) + 0.10 * self.fine * _sample(
-            self.noise, self.along, self.across, 160)
+        stain = (
+            1
+            + 0.16 * _sample(self.noise, self.along, self.across, 22)
+            + 0.10 * self.fine * _sample(self.noise, self.along, self.across, 160)
+        )
         return base[None, None] * (tone * stain * (1 - 0.32 * line))[..., None]
 
     def _asphalt(self) -> Floats:
         rng = self.rng
-        grain = 1 + 0.22 * self.fine * _sample(self.noise, self.along, self.across, 190) + 0.13 * _sample(
-            self.noise, self.along, self.across, 14)
+        grain = (
+            1
+            + 0.22 * self.fine * _sample(self.noise, self.along, self.across, 190)
+            + 0.13 * _sample(self.noise, self.along, self.across, 14)
+        )
         colour = np.array([0.27, 0.27, 0.28]) * rng.uniform(0.8, 1.35) * grain[..., None]
         lay = self.layout
         middle = (lay.kerb + lay.far_kerb) / 2
@@ -163,7 +172,9 @@ class _Painter:
             colour = np.where(road[..., None], self._asphalt(), stone)
             for at in (lay.kerb, lay.far_kerb):
                 near = np.abs(self.across - at) < 0.10
-                colour = np.where(near[..., None], 0.66 + 0.1 * _sample(self.noise, self.along, self.across, 30)[..., None], colour)
+                colour = np.where(
+                    near[..., None], 0.66 + 0.1 * _sample(self.noise, self.along, self.across, 30)[..., None], colour
+                )
         if self.rng.random() < 0.5:
             strip = np.abs(self.across - lay.kerb + self.rng.uniform(1.2, 2.2)) < 0.15
             dots = 0.9 + 0.1 * np.sin(self.along * 40) * np.sin(self.across * 40) * self.fine
@@ -188,13 +199,14 @@ class _Painter:
 def lamp_light(along: Floats, across: Floats, *, infrared: bool) -> Floats:
     """Night's light on the ground: lamps every 14 m, or the pole's own infrared."""
     if infrared:
-        return np.asarray(1.3 / (1 + (along ** 2 + across ** 2) / 55), np.float32)
+        return np.asarray(1.3 / (1 + (along**2 + across**2) / 55), np.float32)
     near = np.mod(along + 7, 14) - 7
-    return np.asarray(0.16 + 0.75 / (1 + (near ** 2 + (across - 4) ** 2) / 14), np.float32)
+    return np.asarray(0.16 + 0.75 / (1 + (near**2 + (across - 4) ** 2) / 14), np.float32)
 
 
-def paint(scene: Scene, layout: Layout, lens: Lens, rng: np.random.Generator,
-          level: float, tint: tuple[float, float, float]) -> tuple[Bytes, Bytes, Bytes]:
+def paint(
+    scene: Scene, layout: Layout, lens: Lens, rng: np.random.Generator, level: float, tint: tuple[float, float, float]
+) -> tuple[Bytes, Bytes, Bytes]:
     """Return the planes of the empty street; ``level`` is the light's overall brightness."""
     painter = _Painter(scene, layout, lens, rng)
     rgb = painter.albedo() * painter.light()[..., None] * (level * np.array(tint))
@@ -202,11 +214,17 @@ def paint(scene: Scene, layout: Layout, lens: Lens, rng: np.random.Generator,
         wet = ~painter.is_wall
         gloss = np.clip(_sample(painter.noise, painter.along, painter.across, 9) + 0.25, 0, 1)
         rgb = np.where(wet[..., None], rgb * 0.72 + 0.13 * level * gloss[..., None], rgb)
-    picture = Image.fromarray((np.clip(rgb, 0, 1) * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(0.6 * lens.width / 1280))
+    picture = Image.fromarray((np.clip(rgb, 0, 1) * 255).astype(np.uint8)).filter(
+        ImageFilter.GaussianBlur(0.6 * lens.width / 1280)
+    )
     ycc = np.asarray(picture.convert("YCbCr"))
     half = np.asarray(picture.reduce(2).convert("YCbCr"))
     u, v = half[..., 1], half[..., 2]
     if scene.infrared:
         u, v = np.full_like(u, 128), np.full_like(v, 128)
     luma = np.clip(ycc[..., 0], DARKEST, BRIGHTEST)
-    return np.ascontiguousarray(luma), np.ascontiguousarray(np.clip(u, 16, 240)), np.ascontiguousarray(np.clip(v, 16, 240))
+    return (
+        np.ascontiguousarray(luma),
+        np.ascontiguousarray(np.clip(u, 16, 240)),
+        np.ascontiguousarray(np.clip(v, 16, 240)),
+    )

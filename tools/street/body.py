@@ -106,16 +106,38 @@ class Body:
 
     def _trunk(self) -> None:
         b, d, look = self.bones, self._d, self.look
-        wide = [b.hips * 0.93, b.hips * 0.92, b.waist, b.waist * 1.06, b.shoulder * 0.92, b.shoulder * 0.95,
-                b.shoulder * 0.72, 0.062 * b.w]
-        deep = [b.belly_deep, b.belly_deep, b.belly_deep, b.belly_deep * 1.04, b.chest_deep, b.chest_deep * 0.95,
-                b.chest_deep * 0.72, 0.055 * b.w]
+        wide = [
+            b.hips * 0.93,
+            b.hips * 0.92,
+            b.waist,
+            b.waist * 1.06,
+            b.shoulder * 0.92,
+            b.shoulder * 0.95,
+            b.shoulder * 0.72,
+            0.062 * b.w,
+        ]
+        deep = [
+            b.belly_deep,
+            b.belly_deep,
+            b.belly_deep,
+            b.belly_deep * 1.04,
+            b.chest_deep,
+            b.chest_deep * 0.95,
+            b.chest_deep * 0.72,
+            0.055 * b.w,
+        ]
         loose = 1.07 if look.top_style == "jacket" else 1.02
         cloud = tube(b.trunk, [v * loose for v in wide], [v * loose for v in deep], d, up=True)
         if look.sex == "female" and look.years > 14:
             for side in (-1, 1):
-                cloud = joined(cloud, egg((0.068 * b.w, 0.06 * b.w, 0.07 * b.w), d,
-                                          (side * 0.075 * b.w, b.chest_deep * 0.78, b.trunk * 0.66)))
+                cloud = joined(
+                    cloud,
+                    egg(
+                        (0.068 * b.w, 0.06 * b.w, 0.07 * b.w),
+                        d,
+                        (side * 0.075 * b.w, b.chest_deep * 0.78, b.trunk * 0.66),
+                    ),
+                )
         part = _paint(cloud, self._top_colour)
         neck = _paint(tube(b.head * 0.9, [0.052 * b.w] * 2, [0.054 * b.w] * 2, d, up=True), look.skin)
         neck[0][:, 2] += b.trunk * 0.97
@@ -126,8 +148,12 @@ class Body:
         if look.bottom_style in ("skirt", "long skirt", "coat"):
             length = self.bones.hip * {"skirt": 0.5, "long skirt": 0.82, "coat": 0.55}[look.bottom_style]
             flare = 1.25 if look.bottom_style == "coat" else 1.55
-            hem = tube(length, [b.hips * 0.98, b.hips * (0.98 + flare) / 2, b.hips * flare * 0.92],
-                       [b.belly_deep * 1.1, b.belly_deep * 1.5, b.belly_deep * 1.95], d)
+            hem = tube(
+                length,
+                [b.hips * 0.98, b.hips * (0.98 + flare) / 2, b.hips * flare * 0.92],
+                [b.belly_deep * 1.1, b.belly_deep * 1.5, b.belly_deep * 1.95],
+                d,
+            )
             self.parts["skirt"] = _paint(hem, dress)
         self._bag()
 
@@ -171,14 +197,17 @@ class Body:
     def _head(self) -> None:
         b, d, look = self.bones, self._d * 1.25, self.look
         r = b.head
-        skull = joined(egg((0.70 * r, 0.88 * r, 1.0 * r), d), egg((0.52 * r, 0.55 * r, 0.5 * r), d, (0, 0.22 * r, -0.5 * r)))
+        skull = joined(
+            egg((0.70 * r, 0.88 * r, 1.0 * r), d), egg((0.52 * r, 0.55 * r, 0.5 * r), d, (0, 0.22 * r, -0.5 * r))
+        )
         nose = egg((0.12 * r, 0.17 * r, 0.2 * r), d, (0, 0.9 * r, -0.12 * r))
         pieces = [_paint(joined(skull, nose), self._face)]
         for side in (-1, 1):
             pieces.append(_paint(egg((0.09 * r, 0.14 * r, 0.22 * r), d, (side * 0.71 * r, -0.05 * r, 0)), look.skin))
         pieces += self._hair(r, d)
         self.parts["head"] = (
-            np.concatenate([p[0] for p in pieces]), np.concatenate([p[1] for p in pieces]),
+            np.concatenate([p[0] for p in pieces]),
+            np.concatenate([p[1] for p in pieces]),
             np.concatenate([p[2] for p in pieces]),
         )
 
@@ -231,25 +260,45 @@ class Body:
         sleeve = look.top if look.top_style != "block" else look.top_second
         for side, sign in (("left", -1), ("right", 1)):
             self.parts[f"{side} thigh"] = _paint(
-                joined(tube(b.thigh, [0.086 * w, 0.082 * w, 0.068 * w, 0.058 * w * loose],
-                            [0.092 * w, 0.088 * w, 0.070 * w, 0.060 * w * loose], d),
-                       egg((0.058 * w * loose,) * 3, d, (0, 0, -b.thigh))), thigh)
+                joined(
+                    tube(
+                        b.thigh,
+                        [0.086 * w, 0.082 * w, 0.068 * w, 0.058 * w * loose],
+                        [0.092 * w, 0.088 * w, 0.070 * w, 0.060 * w * loose],
+                        d,
+                    ),
+                    egg((0.058 * w * loose,) * 3, d, (0, 0, -b.thigh)),
+                ),
+                thigh,
+            )
             self.parts[f"{side} shin"] = _paint(
-                tube(b.shin, [0.057 * w * loose, 0.060 * w * loose, 0.046 * w * loose, 0.038 * w * loose ** 2],
-                     [0.058 * w * loose, 0.064 * w * loose, 0.048 * w * loose, 0.040 * w * loose ** 2], d), shin)
-            foot = joined(egg((0.046 * w, 0.135 * b.h / 1.75, 0.042 * w), d, (sign * 0.01, 0.065 * b.h / 1.75, 0.0)),
-                          egg((0.044 * w, 0.06 * w, 0.05 * w), d, (0, -0.01, 0.015)))
+                tube(
+                    b.shin,
+                    [0.057 * w * loose, 0.060 * w * loose, 0.046 * w * loose, 0.038 * w * loose**2],
+                    [0.058 * w * loose, 0.064 * w * loose, 0.048 * w * loose, 0.040 * w * loose**2],
+                    d,
+                ),
+                shin,
+            )
+            foot = joined(
+                egg((0.046 * w, 0.135 * b.h / 1.75, 0.042 * w), d, (sign * 0.01, 0.065 * b.h / 1.75, 0.0)),
+                egg((0.044 * w, 0.06 * w, 0.05 * w), d, (0, -0.01, 0.015)),
+            )
             self.parts[f"{side} foot"] = _paint(foot, look.shoes)
-            arm = joined(tube(b.upper, [0.058 * w, 0.052 * w, 0.046 * w], [0.062 * w, 0.054 * w, 0.046 * w], d),
-                         egg((0.060 * w, 0.062 * w, 0.058 * w), d), egg((0.045 * w,) * 3, d, (0, 0, -b.upper)))
+            arm = joined(
+                tube(b.upper, [0.058 * w, 0.052 * w, 0.046 * w], [0.062 * w, 0.054 * w, 0.046 * w], d),
+                egg((0.060 * w, 0.062 * w, 0.058 * w), d),
+                egg((0.045 * w,) * 3, d, (0, 0, -b.upper)),
+            )
             cut = b.upper * 0.6 if look.sleeves == "short" else 9.0
             self.parts[f"{side} upper"] = _paint(
-                arm, lambda p, cut=cut: _choose(-p[:, 2] > cut, look.skin, _flat(p, sleeve)))  # type: ignore[misc] # bound at once
+                arm, lambda p, cut=cut: _choose(-p[:, 2] > cut, look.skin, _flat(p, sleeve))
+            )  # type: ignore[misc] # bound at once
             self.parts[f"{side} fore"] = _paint(
                 tube(b.fore, [0.045 * w, 0.043 * w, 0.032 * w], [0.045 * w, 0.043 * w, 0.030 * w], d),
-                look.skin if look.sleeves == "short" else sleeve)
-            self.parts[f"{side} hand"] = _paint(
-                egg((0.022 * w, 0.042 * w, 0.08 * w), d, (0, 0, -0.07 * w)), look.skin)
+                look.skin if look.sleeves == "short" else sleeve,
+            )
+            self.parts[f"{side} hand"] = _paint(egg((0.022 * w, 0.042 * w, 0.08 * w), d, (0, 0, -0.07 * w)), look.skin)
 
     def surface(self, pose: Pose, heading: float) -> Surface:
         """Return the posed body turned by ``heading`` radians; the lowest foot stands on z = 0."""

@@ -50,8 +50,14 @@ class Stamp:
         size = (padded.shape[1], padded.shape[0])
         picture = Image.frombytes(mode, size, padded.tobytes())
         edges = tuple(edge + margin for edge in outline)
-        return Stamp(picture, sprite.left - margin, sprite.top - margin, sprite.scale,
-                     (edges[0], edges[1], edges[2], edges[3]), int(solid.sum()))
+        return Stamp(
+            picture,
+            sprite.left - margin,
+            sprite.top - margin,
+            sprite.scale,
+            (edges[0], edges[1], edges[2], edges[3]),
+            int(solid.sum()),
+        )
 
 
 def placed(stamp: Stamp, column: float, row: float, ratio: float) -> Edges:
@@ -84,8 +90,12 @@ class Canvas:
         bottom = min(self.y.shape[0], int((y + height * ratio) // 2 * 2))
         if right - left < 2 or bottom - top < 2:
             return None
-        source = (max(0.0, (left - x) / ratio), max(0.0, (top - y) / ratio),
-                  min(float(width), (right - x) / ratio), min(float(height), (bottom - y) / ratio))
+        source = (
+            max(0.0, (left - x) / ratio),
+            max(0.0, (top - y) / ratio),
+            min(float(width), (right - x) / ratio),
+            min(float(height), (bottom - y) / ratio),
+        )
         resized = stamp.picture.resize((right - left, bottom - top), Image.Resampling.BILINEAR, box=source)
         return resized, left, top
 

@@ -132,7 +132,9 @@ class Crowd:
             return -1.0, 1.0
         return min(seen) - 0.8, max(seen) + 0.8
 
-    def _path(self, rng: np.random.Generator, *, wheels: bool) -> tuple[tuple[float, float], tuple[float, float], float]:
+    def _path(
+        self, rng: np.random.Generator, *, wheels: bool
+    ) -> tuple[tuple[float, float], tuple[float, float], float]:
         """Begin and end (ground metres) and the side step's sign."""
         lay = self._layout
         if rng.random() < 0.07 and not wheels:
@@ -168,13 +170,23 @@ class Crowd:
             aside = (k - (size - 1) / 2) * 0.62 + float(rng.normal(0, 0.05))
             shift = (side[0] * aside, side[1] * aside)
             umbrella = bool(scene.rain and not riding and rng.random() < scene.umbrella_share)
-            out.append(Walker(
-                number=(minute % 100_000) * 1000 + already + k, kind="bicycle" if riding else "person", look=look,
-                start_seconds=start + abs(float(rng.normal(0, 0.25))), begin=(begin[0] + shift[0], begin[1] + shift[1]),
-                end=(end[0] + shift[0], end[1] + shift[1]), speed=speed, pause_at=pause[0], pause_seconds=pause[1],
-                pause_heading=float(rng.uniform(-2.5, 2.5)), umbrella=umbrella, holding=umbrella or bool(rng.random() < 0.08),
-                colour=tuple(float(c) for c in rng.uniform(0.05, 0.9, 3)),  # type: ignore[arg-type] # three of them
-            ))
+            out.append(
+                Walker(
+                    number=(minute % 100_000) * 1000 + already + k,
+                    kind="bicycle" if riding else "person",
+                    look=look,
+                    start_seconds=start + abs(float(rng.normal(0, 0.25))),
+                    begin=(begin[0] + shift[0], begin[1] + shift[1]),
+                    end=(end[0] + shift[0], end[1] + shift[1]),
+                    speed=speed,
+                    pause_at=pause[0],
+                    pause_seconds=pause[1],
+                    pause_heading=float(rng.uniform(-2.5, 2.5)),
+                    umbrella=umbrella,
+                    holding=umbrella or bool(rng.random() < 0.08),
+                    colour=tuple(float(c) for c in rng.uniform(0.05, 0.9, 3)),  # type: ignore[arg-type] # three of them
+                )
+            )
         return out
 
     def _nobody(self, rng: np.random.Generator, minute: int, already: int, kind: str) -> Walker:
@@ -192,7 +204,17 @@ class Crowd:
             speed = float(rng.uniform(0.9, 2.2))
             colour = ((0.5, 0.36, 0.22), (0.12, 0.1, 0.09), (0.85, 0.82, 0.75))[int(rng.integers(3))]
         return Walker(
-            number=(minute % 100_000) * 1000 + already, kind=kind, look=None, start_seconds=minute * 60 + float(rng.uniform(0, 60)),
-            begin=begin, end=end, speed=speed, pause_at=0.5, pause_seconds=0.0, pause_heading=0.0, umbrella=False,
-            holding=False, colour=colour,  # type: ignore[arg-type] # three of them
+            number=(minute % 100_000) * 1000 + already,
+            kind=kind,
+            look=None,
+            start_seconds=minute * 60 + float(rng.uniform(0, 60)),
+            begin=begin,
+            end=end,
+            speed=speed,
+            pause_at=0.5,
+            pause_seconds=0.0,
+            pause_heading=0.0,
+            umbrella=False,
+            holding=False,
+            colour=colour,  # type: ignore[arg-type] # three of them
         )

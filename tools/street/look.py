@@ -17,12 +17,22 @@ Colour = tuple[float, float, float]
 """Red, green, blue, 0..1."""
 
 SKINS: tuple[Colour, ...] = (
-    (0.95, 0.80, 0.69), (0.91, 0.74, 0.61), (0.86, 0.67, 0.52), (0.78, 0.58, 0.43),
-    (0.62, 0.43, 0.30), (0.47, 0.31, 0.21), (0.33, 0.21, 0.15),
+    (0.95, 0.80, 0.69),
+    (0.91, 0.74, 0.61),
+    (0.86, 0.67, 0.52),
+    (0.78, 0.58, 0.43),
+    (0.62, 0.43, 0.30),
+    (0.47, 0.31, 0.21),
+    (0.33, 0.21, 0.15),
 )
 HAIRS: tuple[Colour, ...] = (
-    (0.07, 0.06, 0.06), (0.10, 0.08, 0.07), (0.17, 0.11, 0.08), (0.30, 0.19, 0.11), (0.52, 0.36, 0.18),
-    (0.75, 0.62, 0.40), (0.45, 0.20, 0.10),
+    (0.07, 0.06, 0.06),
+    (0.10, 0.08, 0.07),
+    (0.17, 0.11, 0.08),
+    (0.30, 0.19, 0.11),
+    (0.52, 0.36, 0.18),
+    (0.75, 0.62, 0.40),
+    (0.45, 0.20, 0.10),
 )
 GREYS: tuple[Colour, ...] = ((0.55, 0.55, 0.55), (0.75, 0.75, 0.74), (0.35, 0.35, 0.35), (0.9, 0.9, 0.88))
 MASKS: tuple[Colour, ...] = ((0.95, 0.96, 0.97), (0.70, 0.84, 0.92), (0.10, 0.10, 0.11), (0.93, 0.80, 0.80))
@@ -114,20 +124,30 @@ def draw_look(rng: np.random.Generator, mask_share: float, age: str | None = Non
     old = float(np.interp(years, [60, 88], [0, 1]))
     top = _cloth(rng, dark=0.45)
     return Look(
-        sex="female" if female else "male", age=band, years=years,
+        sex="female" if female else "male",
+        age=band,
+        years=years,
         stature=_stature(rng, years, female=female),
         girth=float(np.clip(rng.normal(1.0 + 0.05 * (years > 40), 0.09), 0.82, 1.35)),
-        stoop=float(0.04 + 0.30 * old * rng.random()), stride=float(rng.uniform(0.85, 1.1) * (1 - 0.35 * old)),
+        stoop=float(0.04 + 0.30 * old * rng.random()),
+        stride=float(rng.uniform(0.85, 1.1) * (1 - 0.35 * old)),
         speed=float(np.clip(rng.normal(1.3, 0.15), 0.8, 1.8) * (1 - 0.35 * old) * (0.9 if years < 9 else 1)),
         skin=SKINS[int(rng.choice(7, p=[0.2, 0.24, 0.2, 0.14, 0.09, 0.08, 0.05]))],
-        hair=hair, hair_style=style,
+        hair=hair,
+        hair_style=style,
         hat=str(rng.choice(["none", "cap", "beanie", "brim"], p=[0.82, 0.09, 0.05, 0.04])),
-        hat_colour=_cloth(rng, dark=0.5), top=top, top_second=_cloth(rng, dark=0.3),
+        hat_colour=_cloth(rng, dark=0.5),
+        top=top,
+        top_second=_cloth(rng, dark=0.3),
         top_style=str(rng.choice(["plain", "jacket", "stripes", "block", "print"], p=[0.42, 0.27, 0.1, 0.11, 0.1])),
-        sleeves=str(rng.choice(["long", "short"], p=[0.62, 0.38])), bottom=bottom, bottom_style=bottom_style,
+        sleeves=str(rng.choice(["long", "short"], p=[0.62, 0.38])),
+        bottom=bottom,
+        bottom_style=bottom_style,
         shoes=_cloth(rng, dark=0.65),
         bag=str(rng.choice(["none", "back", "shoulder", "hand"], p=[0.5, 0.2, 0.17, 0.13])),
-        bag_colour=_cloth(rng, dark=0.6), mask="worn" if masked else "not_worn",
-        mask_colour=MASKS[int(rng.choice(4, p=[0.66, 0.16, 0.13, 0.05]))], glasses=bool(rng.random() < 0.2),
+        bag_colour=_cloth(rng, dark=0.6),
+        mask="worn" if masked else "not_worn",
+        mask_colour=MASKS[int(rng.choice(4, p=[0.66, 0.16, 0.13, 0.05]))],
+        glasses=bool(rng.random() < 0.2),
         texture_seed=int(rng.integers(1 << 31)),
     )

@@ -23,9 +23,7 @@ def _unit(vectors: Floats) -> Floats:
     return np.asarray(vectors / length, np.float32)
 
 
-def tube(
-    length: float, wide: Sequence[float], deep: Sequence[float], density: float, *, up: bool = False
-) -> Cloud:
+def tube(length: float, wide: Sequence[float], deep: Sequence[float], density: float, *, up: bool = False) -> Cloud:
     """Sample a tube from the origin along -z (or +z if ``up``).
 
     ``wide`` (along x) and ``deep`` (along y) are half axes at evenly spaced stations; ends are closed by

@@ -101,8 +101,12 @@ def splat(surface: Surface, *, at: tuple[float, float], lens: Lens, lamp: Lamp, 
         packed[:, 2] = np.clip(lit[2] + 128, 16, 240)
     packed[:, 3] = 255
     pixels = _cast(iv * width + iu, depth, packed.view(np.uint32).ravel(), width, width * height)
-    return Sprite(pixels.reshape(height, width, 4), float(left - foot[0] / foot[2] * focal),
-                  float(top - foot[1] / foot[2] * focal), float(focal / foot[2]))
+    return Sprite(
+        pixels.reshape(height, width, 4),
+        float(left - foot[0] / foot[2] * focal),
+        float(top - foot[1] / foot[2] * focal),
+        float(focal / foot[2]),
+    )
 
 
 def shadow(
@@ -113,8 +117,13 @@ def shadow(
     if sz < 0.15:
         return None
     some = points[:, ::3]
-    ground = np.stack([some[0] - some[2] * (sx / sz) + at[0], some[1] - some[2] * (sy / sz) + at[1],
-                       np.full(some.shape[1], -lens.above, np.float32)])
+    ground = np.stack(
+        [
+            some[0] - some[2] * (sx / sz) + at[0],
+            some[1] - some[2] * (sy / sz) + at[1],
+            np.full(some.shape[1], -lens.above, np.float32),
+        ]
+    )
     seen = lens.axes() @ ground
     seen = seen[:, seen[2] > 0.8]
     if seen.shape[1] < 8:
@@ -130,5 +139,9 @@ def shadow(
     cover = np.zeros((height, width), np.uint8)
     for dv, du in ((0, 0), (0, 1), (1, 0), (1, 1)):
         cover[iv + dv, iu + du] = 255
-    return Sprite(cover[:, :, None], float(left - (column - lens.width / 2) * scale),
-                  float(top - (row - lens.height / 2) * scale), focal / depth)
+    return Sprite(
+        cover[:, :, None],
+        float(left - (column - lens.width / 2) * scale),
+        float(top - (row - lens.height / 2) * scale),
+        focal / depth,
+    )

@@ -100,7 +100,8 @@ class Street:
                     self._canvas.lay(stamp, column, row, self.lens.focal / depth / stamp.scale, number)
         seen = np.bincount(self._canvas.ids.ravel(), minlength=len(drawn) + 1)
         return tuple(
-            person for k, (stamps, walker, at) in enumerate(drawn)
+            person
+            for k, (stamps, walker, at) in enumerate(drawn)
             if (person := self._truth_of(stamps[0], walker, at, int(seen[k + 1]))) is not None
         )
 
@@ -112,8 +113,13 @@ class Street:
         whole = stamp.solid * ratio * ratio / 4
         edges = np.array(placed(stamp, column, row, ratio)) * (SMALL_WIDTH / self.lens.width)
         left, top, right, bottom = (float(e) for e in np.clip(edges, 0, [640, 360, 640, 360]))
-        return PersonTruth((left, top, right, bottom), min(1.0, seen / max(whole, 1.0)), walker.look.sex,
-                           walker.look.age, walker.look.mask)
+        return PersonTruth(
+            (left, top, right, bottom),
+            min(1.0, seen / max(whole, 1.0)),
+            walker.look.sex,
+            walker.look.age,
+            walker.look.mask,
+        )
 
     def _forget(self, here: set[int]) -> None:
         for number in [n for n in self._stamps if n not in here]:
@@ -161,7 +167,9 @@ class Street:
         lamp = self._lamp_at(at)
         density, over = self._detail(at, 0.5 if walker.kind == "car" else 0.9)
         if walker.look is None:
-            shape = things.car(walker.colour, density) if walker.kind == "car" else things.dog(0.45, walker.colour, density)
+            shape = (
+                things.car(walker.colour, density) if walker.kind == "car" else things.dog(0.45, walker.colour, density)
+            )
             return self._cast(things.surface_of(shape, heading, lamp.tint), at, lamp, over)
         level = math.ceil(math.log2(density) * 2)
         body = self._bodies.get((walker.number, level))
@@ -197,14 +205,23 @@ class Street:
             if depth < 2.5 or (kind == "car" and lay.far_kerb == lay.kerb):
                 continue
             density, over = self._detail((x, y), 0.7)
-            shape = (things.post(rng, density) if kind == "post" else things.tree(rng, density) if kind == "tree"
-                     else things.car(tuple(float(c) for c in rng.uniform(0.1, 0.9, 3)), density))  # type: ignore[arg-type] # three of them
+            shape = (
+                things.post(rng, density)
+                if kind == "post"
+                else things.tree(rng, density)
+                if kind == "tree"
+                else things.car(tuple(float(c) for c in rng.uniform(0.1, 0.9, 3)), density)
+            )  # type: ignore[arg-type] # three of them
             heading = lay.turn - math.pi / 2 if kind == "car" else lay.turn
-            stamp, _, _, fall = self._cast(things.surface_of(shape, heading, self._lamp.tint), (x, y), self._lamp_at((x, y)), over)
+            stamp, _, _, fall = self._cast(
+                things.surface_of(shape, heading, self._lamp.tint), (x, y), self._lamp_at((x, y)), over
+            )
             out.append(_Standing(stamp, fall, (column, row, depth), sways=kind == "tree"))
         for prop in out:
             if prop.fall is not None:
-                self._canvas.stain(prop.fall, prop.column, prop.row, self.lens.focal / prop.depth / prop.fall.scale, self._dark)
+                self._canvas.stain(
+                    prop.fall, prop.column, prop.row, self.lens.focal / prop.depth / prop.fall.scale, self._dark
+                )
         return out
 
     def _hand_out(self, main: Bytes | None, small: Bytes | None) -> None:
@@ -214,7 +231,9 @@ class Street:
             if out is None:
                 continue
             if out.size != width * width * 9 // 16 * 3 // 2:
-                raise ValueError(f"a picture {width} wide needs {width * width * 9 // 16 * 3 // 2} bytes, got {out.size}")
+                raise ValueError(
+                    f"a picture {width} wide needs {width * width * 9 // 16 * 3 // 2} bytes, got {out.size}"
+                )
             flat, start = out.reshape(-1), 0
             for plane in planes:
                 shape = (plane.shape[0] * width // wide, plane.shape[1] * width // wide)

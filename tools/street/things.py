@@ -35,8 +35,11 @@ def umbrella(stature: float, colour: Colour, density: float) -> list[tuple[Cloud
     inside = (points[dome], -normals[dome])
     stick = tube(0.75, [0.012] * 2, [0.012] * 2, density * 1.5)
     dark = (colour[0] * 0.45, colour[1] * 0.45, colour[2] * 0.45)
-    return [((points[dome], normals[dome]), colour), (inside, dark),
-            (turned(stick, about_x(0), (0.15, 0.05, stature + 0.2)), (0.3, 0.3, 0.3))]
+    return [
+        ((points[dome], normals[dome]), colour),
+        (inside, dark),
+        (turned(stick, about_x(0), (0.15, 0.05, stature + 0.2)), (0.3, 0.3, 0.3)),
+    ]
 
 
 def bicycle(colour: Colour, density: float) -> list[tuple[Cloud, Colour]]:
@@ -44,10 +47,17 @@ def bicycle(colour: Colour, density: float) -> list[tuple[Cloud, Colour]]:
     d = density * 1.5
     tyre = joined(hoop(0.33, 0.022, d, (0, -0.52, 0.34)), hoop(0.33, 0.022, d, (0, 0.55, 0.34)))
     bars = []
-    for (y0, z0), (y1, z1) in (((-0.52, 0.34), (-0.1, 0.3)), ((-0.1, 0.3), (-0.22, 0.82)), ((-0.1, 0.3), (0.42, 0.75)),
-                               ((0.42, 0.95), (0.55, 0.34)), ((-0.2, 0.62), (0.42, 0.7))):
+    for (y0, z0), (y1, z1) in (
+        ((-0.52, 0.34), (-0.1, 0.3)),
+        ((-0.1, 0.3), (-0.22, 0.82)),
+        ((-0.1, 0.3), (0.42, 0.75)),
+        ((0.42, 0.95), (0.55, 0.34)),
+        ((-0.2, 0.62), (0.42, 0.7)),
+    ):
         length = math.hypot(y1 - y0, z1 - z0)
-        bars.append(turned(tube(length, [0.02] * 2, [0.02] * 2, d), about_x(math.atan2(y1 - y0, -(z1 - z0))), (0, y0, z0)))
+        bars.append(
+            turned(tube(length, [0.02] * 2, [0.02] * 2, d), about_x(math.atan2(y1 - y0, -(z1 - z0))), (0, y0, z0))
+        )
     handle = turned(tube(0.55, [0.015] * 2, [0.015] * 2, d), about_y(math.pi / 2), (0.27, 0.42, 0.98))
     basket = box((0.34, 0.24, 0.22), density, (0, 0.68, 0.85))
     return [(tyre, (0.08, 0.08, 0.08)), (joined(*bars), colour), (handle, (0.2, 0.2, 0.2)), (basket, (0.35, 0.33, 0.3))]
@@ -56,14 +66,21 @@ def bicycle(colour: Colour, density: float) -> list[tuple[Cloud, Colour]]:
 def dog(size: float, colour: Colour, density: float) -> list[tuple[Cloud, Colour]]:
     """A dog, ``size`` metres at the shoulder."""
     s = size
-    clouds = [egg((0.22 * s, 0.62 * s, 0.26 * s), density, (0, 0, 0.78 * s)),
-              egg((0.16 * s, 0.22 * s, 0.18 * s), density, (0, 0.75 * s, 1.08 * s)),
-              egg((0.08 * s, 0.14 * s, 0.08 * s), density, (0, 0.95 * s, 1.02 * s)),
-              egg((0.04 * s, 0.28 * s, 0.05 * s), density, (0, -0.8 * s, 0.98 * s))]
+    clouds = [
+        egg((0.22 * s, 0.62 * s, 0.26 * s), density, (0, 0, 0.78 * s)),
+        egg((0.16 * s, 0.22 * s, 0.18 * s), density, (0, 0.75 * s, 1.08 * s)),
+        egg((0.08 * s, 0.14 * s, 0.08 * s), density, (0, 0.95 * s, 1.02 * s)),
+        egg((0.04 * s, 0.28 * s, 0.05 * s), density, (0, -0.8 * s, 0.98 * s)),
+    ]
     for x in (-0.13, 0.13):
         for y in (-0.4, 0.42):
-            clouds.append(turned(tube(0.7 * s, [0.07 * s, 0.045 * s], [0.07 * s, 0.045 * s], density), about_x(0.1),
-                                 (x * s, y * s, 0.7 * s)))
+            clouds.append(
+                turned(
+                    tube(0.7 * s, [0.07 * s, 0.045 * s], [0.07 * s, 0.045 * s], density),
+                    about_x(0.1),
+                    (x * s, y * s, 0.7 * s),
+                )
+            )
     return [(joined(*clouds), colour)]
 
 
@@ -74,12 +91,23 @@ def car(colour: Colour, density: float) -> list[tuple[Cloud, Colour]]:
     keep = cabin[0][:, 2] > 0.86
     roof = cabin[0][:, 2] > 1.38
     glass = keep & ~roof
-    wheels = [turned(tube(0.2, [0.3, 0.3, 0.02], [0.3, 0.3, 0.02], density), about_y(side * math.pi / 2), (side * -0.72, y, 0.3))
-              for side in (-1, 1) for y in (-1.3, 1.3)]
+    wheels = [
+        turned(
+            tube(0.2, [0.3, 0.3, 0.02], [0.3, 0.3, 0.02], density), about_y(side * math.pi / 2), (side * -0.72, y, 0.3)
+        )
+        for side in (-1, 1)
+        for y in (-1.3, 1.3)
+    ]
     lamps = joined(*(egg((0.14, 0.06, 0.08), density, (x, 2.06, 0.66)) for x in (-0.6, 0.6)))
     tail = joined(*(egg((0.14, 0.06, 0.08), density, (x, -2.06, 0.7)) for x in (-0.6, 0.6)))
-    return [(hull, colour), ((cabin[0][glass], cabin[1][glass]), (0.13, 0.15, 0.17)), ((cabin[0][roof], cabin[1][roof]), colour),
-            (joined(*wheels), (0.07, 0.07, 0.07)), (lamps, (0.95, 0.95, 0.88)), (tail, (0.7, 0.08, 0.08))]
+    return [
+        (hull, colour),
+        ((cabin[0][glass], cabin[1][glass]), (0.13, 0.15, 0.17)),
+        ((cabin[0][roof], cabin[1][roof]), colour),
+        (joined(*wheels), (0.07, 0.07, 0.07)),
+        (lamps, (0.95, 0.95, 0.88)),
+        (tail, (0.7, 0.08, 0.08)),
+    ]
 
 
 def post(rng: np.random.Generator, density: float) -> list[tuple[Cloud, Colour]]:
@@ -87,14 +115,20 @@ def post(rng: np.random.Generator, density: float) -> list[tuple[Cloud, Colour]]
     kind = str(rng.choice(["sign", "bollard", "bin", "machine", "lamp"]))
     grey = float(rng.uniform(0.25, 0.7))
     if kind == "bollard":
-        return [(tube(0.9, [0.07] * 3, [0.07] * 3, density, up=True), (grey, grey * 0.95, grey * 0.85)),
-                (egg((0.075, 0.075, 0.06), density, (0, 0, 0.9)), (0.8, 0.75, 0.2))]
+        return [
+            (tube(0.9, [0.07] * 3, [0.07] * 3, density, up=True), (grey, grey * 0.95, grey * 0.85)),
+            (egg((0.075, 0.075, 0.06), density, (0, 0, 0.9)), (0.8, 0.75, 0.2)),
+        ]
     if kind == "bin":
-        return [(tube(0.85, [0.26, 0.3, 0.3], [0.26, 0.3, 0.3], density, up=True), (0.2, 0.34, 0.26)),
-                (egg((0.31, 0.31, 0.08), density, (0, 0, 0.86)), (0.12, 0.14, 0.13))]
+        return [
+            (tube(0.85, [0.26, 0.3, 0.3], [0.26, 0.3, 0.3], density, up=True), (0.2, 0.34, 0.26)),
+            (egg((0.31, 0.31, 0.08), density, (0, 0, 0.86)), (0.12, 0.14, 0.13)),
+        ]
     if kind == "machine":
-        return [(box((1.0, 0.7, 1.8), density, (0, 0, 0.9)), (0.8, 0.82, 0.85)),
-                (box((0.8, 0.02, 0.9), density, (0, -0.37, 1.2)), (0.2, 0.3, 0.55))]
+        return [
+            (box((1.0, 0.7, 1.8), density, (0, 0, 0.9)), (0.8, 0.82, 0.85)),
+            (box((0.8, 0.02, 0.9), density, (0, -0.37, 1.2)), (0.2, 0.3, 0.55)),
+        ]
     pole = tube(3.4, [0.06, 0.05], [0.06, 0.05], density * 1.2, up=True)
     if kind == "lamp":
         return [(pole, (grey,) * 3)]
@@ -114,5 +148,7 @@ def tree(rng: np.random.Generator, density: float) -> list[tuple[Cloud, Colour]]
         r = float(rng.uniform(0.16, 0.32))
         green = float(rng.uniform(0.22, 0.45))
         colour = (green * float(rng.uniform(0.5, 0.9)), green, green * 0.35)
-        pieces.append((egg((r, r, r * 0.7), density * 0.8, (out * math.cos(angle), out * math.sin(angle), tall + up)), colour))
+        pieces.append(
+            (egg((r, r, r * 0.7), density * 0.8, (out * math.cos(angle), out * math.sin(angle), tall + up)), colour)
+        )
     return pieces

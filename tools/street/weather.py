@@ -26,12 +26,12 @@ def lamp_of(scene: Scene, rng: np.random.Generator) -> tuple[Lamp, float, float]
     angle, high = float(rng.uniform(-2.6, 2.6)), float(rng.uniform(0.55, 1.1))
     sun = (math.sin(angle) * math.cos(high), -math.cos(angle) * math.cos(high), math.sin(high))
     if scene.light == "day" and not scene.rain and rng.random() < 0.65:
-        return Lamp(0.60, 0.50, sun, (1.03, 1.0, 0.95), grey=scene.infrared), 1.0, 0.42
+        return Lamp(0.68, 0.52, sun, (1.03, 1.0, 0.95), grey=scene.infrared), 1.15, 0.42
     if scene.light == "day":
-        level = 0.72 if scene.rain else 0.88
+        level = 0.80 if scene.rain else 0.96
         return Lamp(level, 0.08, (0.0, -0.2, 0.98), (0.98, 1.0, 1.03), grey=scene.infrared), level, 0.12
     if scene.light == "dusk":
-        return Lamp(0.45, 0.10, sun, (0.98, 0.97, 1.08), grey=scene.infrared), 0.50, 0.12
+        return Lamp(0.56, 0.12, sun, (0.98, 0.97, 1.08), grey=scene.infrared), 0.62, 0.12
     tint = (1.0, 1.0, 1.0) if scene.infrared else (1.12, 0.98, 0.78)
     return Lamp(0.50, 0.25, (0.2, -0.3, 0.93), tint, grey=scene.infrared), 0.62, 0.15
 
@@ -42,7 +42,9 @@ class Grain:
     def __init__(self, scene: Scene, rng: np.random.Generator, shape: tuple[int, int]) -> None:
         sigma = {"day": 1.6, "dusk": 3.2, "night": 5.5}[scene.light]
         self._fields = [self._field(rng, shape, sigma, streaks=240 if scene.rain else 0) for _ in range(3)]
-        self._colour = self._field(rng, (shape[0] // 2, shape[1] // 2), 0.0 if scene.infrared else sigma * 0.45, streaks=0)
+        self._colour = self._field(
+            rng, (shape[0] // 2, shape[1] // 2), 0.0 if scene.infrared else sigma * 0.45, streaks=0
+        )
 
     @staticmethod
     def _field(rng: np.random.Generator, shape: tuple[int, int], sigma: float, streaks: int) -> Bytes:

@@ -1,0 +1,186 @@
+"""Trains the detector by the clock: resumable, a checkpoint every five minutes.
+
+Knows:  shards, a time budget, a seed.
+Never:  more than one thread unless told so.
+Leaves: ``detector.pt`` (weights, their running mean, optimiser, progress) and ``curve.csv``.
+Clauses: none.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tools.train.losses import detector_loss, target
+from tools.train.nets import Detector
+from tools.train.shards import Picture, Sample, Shelf
+
+BATCH = 24
+BEST_RATE, LAST_RATE = 3e-3, 2e-5
+CHECKPOINT_SECONDS = 300.0
+
+
+class Changes:
+    """Mirror, move, relight, blur, add noise: what differs between one camera's street and the next one's."""
+
+    def __init__(self, seed: int) -> None:
+        self._rng = np.random.default_rng([seed, 31])
+        self._noise = self._rng.normal(0, 32, (300, 500)).astype(np.int16)
+
+    def __call__(self, sample: Sample) -> Sample:
+        """Return a changed copy of a picture (180, 320, 3) and its boxes."""
+        rng, picture, boxes = self._rng, sample[0], sample[1].copy()
+        if rng.random() < 0.5:
+            picture = picture[:, ::-1]
+            boxes[:, [0, 2]] = 320 - boxes[:, [2, 0]]
+        if rng.random() < 0.6:
+            picture, boxes = _moved(picture, boxes, rng)
+        y = self._light()[picture[..., 0]]
+        if rng.random() < 0.3:
+            y = _blurred(y, horizontal=bool(rng.random() < 0.5))
+        if rng.random() < 0.5:
+            down, over = int(rng.integers(120)), int(rng.integers(180))
+            y += (self._noise[down : down + 180, over : over + 320] * int(rng.integers(8, 90))) >> 8
+        out = np.empty(picture.shape, np.uint8)
+        out[..., 0] = np.clip(y, 0, 255)
+        strength = 0.0 if rng.random() < 0.15 else float(rng.uniform(0.4, 1.5))
+        for channel in (1, 2):
+            cast = float(rng.uniform(-9, 9)) if strength and rng.random() < 0.5 else 0.0
+            table = np.clip(128 + (np.arange(256) - 128) * strength + cast, 0, 255).astype(np.uint8)
+            out[..., channel] = table[picture[..., channel]]
+        return out, boxes
+
+    def _light(self) -> np.ndarray:  # type: ignore[type-arg] # int16, 256 entries
+        rng = self._rng
+        table = (np.arange(256) - 128) * float(rng.uniform(0.6, 1.35)) + 128 + float(rng.uniform(-38, 38))
+        if rng.random() < 0.25:
+            table = 255 * np.clip(table / 255, 0, 1) ** float(rng.uniform(0.6, 1.7))
+        return np.clip(table, 0, 255).astype(np.int16)
+
+
+def _blurred(y: np.ndarray, *, horizontal: bool) -> np.ndarray:  # type: ignore[type-arg] # int16 plane
+    out = y.copy()
+    out[:, 1:-1] = (y[:, :-2] + y[:, 1:-1] * 2 + y[:, 2:]) >> 2
+    if not horizontal:
+        out[1:-1] = (out[:-2] + out[1:-1] * 2 + out[2:]) >> 2
+    return out
+
+
+def _moved(picture: np.ndarray, boxes: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg] # float pictures
+    """Zoom by 0.75..1.35 and shift; what comes in from outside is a stretch of the edge."""
+    zoom = float(np.exp(rng.uniform(np.log(0.75), np.log(1.35))))
+    aspect = float(rng.uniform(0.93, 1.07))
+    x0, y0 = (
+        float(rng.uniform(-0.1, 0.1)) * 320 + 160 * (1 - 1 / zoom),
+        float(rng.uniform(-0.1, 0.1)) * 180 + 90 * (1 - 1 / zoom),
+    )
+    columns = np.clip(np.arange(320) / (zoom * aspect) + x0, 0, 319).astype(np.int32)
+    rows = np.clip(np.arange(180) / zoom + y0, 0, 179).astype(np.int32)
+    out = picture[rows[:, None], columns[None]]
+    moved = boxes.copy()
+    moved[:, [0, 2]] = (boxes[:, [0, 2]] - x0) * zoom * aspect
+    moved[:, [1, 3]] = (boxes[:, [1, 3]] - y0) * zoom
+    whole = (moved[:, 2] - moved[:, 0]) * (moved[:, 3] - moved[:, 1])
+    moved[:, [0, 2]] = moved[:, [0, 2]].clip(0, 320)
+    moved[:, [1, 3]] = moved[:, [1, 3]].clip(0, 180)
+    left = (moved[:, 2] - moved[:, 0]) * (moved[:, 3] - moved[:, 1])
+    moved[left < 0.3 * whole, 4] = 0
+    moved[(moved[:, 3] - moved[:, 1]) < 7, 4] = 0
+    return out, moved[left > 4]
+
+
+def batch_of(shelf: Shelf, changes: Changes, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor]:
+    """Return pictures (n, 3, 192, 320) 0..1 and targets (n, 7, 24, 40)."""
+    pictures = np.zeros((size, 192, 320, 3), np.uint8)
+    wanted = np.zeros((size, 7, 24, 40), np.float32)
+    for k in range(size):
+        picture, boxes = changes(shelf[int(rng.integers(len(shelf)))])
+        pictures[k, :180] = picture
+        wanted[k] = target(boxes)
+    return as_input(pictures), torch.from_numpy(wanted)
+
+
+def as_input(pictures: Picture) -> Tensor:
+    """uint8 (n, 192, 320, 3) -> float (n, 3, 192, 320) 0..1, channels last in memory."""
+    return (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255).contiguous(memory_format=torch.channels_last)
+
+
+def _average(mean: nn.Module, model: nn.Module, step: int) -> None:
+    keep = min(0.9985, (1 + step) / (10 + step))
+    with torch.no_grad():
+        for old, new in zip(mean.state_dict().values(), model.state_dict().values(), strict=True):
+            if old.dtype.is_floating_point:
+                old.mul_(keep).add_(new, alpha=1 - keep)
+            else:
+                old.copy_(new)
+
+
+def train(shards: Path, out: Path, *, minutes: float, seed: int, most_steps: int | None = None) -> Path:
+    """Train until ``minutes`` (of all runs together) are spent; goes on where ``out`` left off. Returns the checkpoint."""
+    torch.manual_seed(seed)
+    out.mkdir(parents=True, exist_ok=True)
+    path, shelf = out / "detector.pt", Shelf(shards)
+    model = Detector().to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(model.parameters(), BEST_RATE, weight_decay=2e-3)
+    mean, step, spent = copy.deepcopy(model), 0, 0.0
+    if path.exists():
+        kept = torch.load(path, weights_only=True)
+        model.load_state_dict(kept["model"])
+        mean.load_state_dict(kept["mean"])
+        optimiser.load_state_dict(kept["optimiser"])
+        step, spent = kept["step"], kept["spent"]
+    rng, changes = np.random.default_rng([seed, step]), Changes(seed + step)
+    began = saved = time.monotonic()
+    sums = np.zeros(3)
+    first = step
+    while (now := spent + time.monotonic() - began) < minutes * 60 and (
+        most_steps is None or step < first + most_steps
+    ):
+        done = now / (minutes * 60)
+        rate = LAST_RATE + (BEST_RATE - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * done))
+        for group in optimiser.param_groups:
+            group["lr"] = rate * min(1.0, (step + 1) / 200)
+        pictures, wanted = batch_of(shelf, changes, rng, BATCH)
+        heat, box = detector_loss(*model(pictures), wanted)
+        optimiser.zero_grad(set_to_none=True)
+        (heat + 2.0 * box).backward()  # type: ignore[no-untyped-call] # torch
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+        optimiser.step()
+        step += 1
+        _average(mean, model, step)
+        sums += (heat.item(), box.item(), 1)
+        if step % 50 == 0:
+            line = f"{now:.0f},{step},{rate:.6f},{sums[0] / sums[2]:.4f},{sums[1] / sums[2]:.4f},{len(shelf)}"
+            print(line, flush=True)
+            with (out / "curve.csv").open("a") as curve:
+                curve.write(line + "\n")
+            sums[:] = 0
+            shelf.refresh()
+        if time.monotonic() - saved > CHECKPOINT_SECONDS:
+            saved = time.monotonic()
+            _save(path, model, mean, optimiser, step, spent + saved - began)
+    _save(path, model, mean, optimiser, step, spent + time.monotonic() - began)
+    return path
+
+
+def _save(
+    path: Path, model: nn.Module, mean: nn.Module, optimiser: torch.optim.Optimizer, step: int, spent: float
+) -> None:
+    partial = path.with_suffix(".partial")
+    torch.save(
+        {
+            "model": model.state_dict(),
+            "mean": mean.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "step": step,
+            "spent": spent,
+        },
+        partial,
+    )
+    partial.rename(path)
