@@ -42,7 +42,7 @@ _REHEARSAL_RECIPIENT: Final = "age1nstzg3wsns342jl94saa5vngndvx5q9t5mkvz85y6twe9
 """Of nobody: its private half was never kept. What is sealed to it is thrown away at once."""
 
 
-class _Refused(Exception):
+class _Refused(Exception):  # noqa: N818 - a verdict, told in the reply
     """A request that cannot be served; the chunk in hand is given up."""
 
     def __init__(self, status: Status, system_error: int = 0) -> None:

@@ -26,7 +26,7 @@ _PRIMARIES_BT709: Final = 1
 _TRANSFER_SRGB: Final = 13
 
 
-class EncoderRefused(RuntimeError):
+class EncoderRefused(RuntimeError):  # noqa: N818 - a verdict, translated by whoever asked
     """FFmpeg refused a picture or a packet."""
 
 

@@ -5,8 +5,8 @@ Never:  forks itself, reads a child's output but its one answer, waits for a chi
 Leaves: one :class:`Jailed` a child; :class:`Keeper` keeps one alive.
 Clauses: 2, 5.1, 7.1(1) (two processing systems, completely separated), 6.2 (nothing but the answer leaves).
 
-The child is exec'd, so it never holds a copy of this process's memory. Its standard error is read only until its door is
-shut, that is, before it is lent a first frame: a crash at the start can be explained, a crash later is a number.
+The child is exec'd, so it never holds a copy of this process's memory. Its standard error is read only until its door
+is shut, that is, before it is asked about a first frame: a crash at the start can be explained, later it is a number.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ INTERPRETER: Final = (sys.executable, "-I", "-B")
 ANSWER_BYTES_AT_MOST: Final = 16_384
 _STDERR_BYTES_AT_MOST: Final = 8_192
 _REAP_SECONDS: Final = 5.0
+_LAST_WORDS_SECONDS: Final = 0.25
 _ENVIRONMENT: Final = {
     "PATH": "/usr/bin:/bin",
     "LANG": "C.UTF-8",
@@ -98,6 +99,9 @@ class Jailed:
         if self._asking:
             text = "one question at a time"
             raise RuntimeError(text)
+        if not 0 < len(message) <= REQUEST_BYTES_AT_MOST:
+            text = f"a request has 1 to {REQUEST_BYTES_AT_MOST} bytes"
+            raise ValueError(text)
         self._asking = True
         answered = False
         try:
@@ -109,6 +113,8 @@ class Jailed:
         except TimeoutError:
             raise self._error("E-JAIL-DEADLINE", f"no answer within {deadline_seconds:g} s; killed") from None
         except EOFError:
+            with contextlib.suppress(JailError):
+                await self._reaped(_LAST_WORDS_SECONDS)  # so that its own exit code is seen, not that of a kill
             await self.kill()
             raise self._error("E-JAIL-DEATH", f"the child has ended: {self._how()}") from None
         finally:
@@ -171,9 +177,6 @@ class Jailed:
         raise EOFError
 
     async def _send(self, message: bytes, descriptors: Sequence[int]) -> None:
-        if not 0 < len(message) <= REQUEST_BYTES_AT_MOST:
-            text = f"a request has 1 to {REQUEST_BYTES_AT_MOST} bytes"
-            raise ValueError(text)
         try:
             while True:
                 try:
@@ -186,7 +189,7 @@ class Jailed:
             raise EOFError from None
 
     async def _receive(self) -> bytes:
-        """Return one message. Descriptors a child might send along are closed by the kernel: no room is made for them."""
+        """Return one message. A descriptor a child might send along is closed by the kernel: no room is made for it."""
         try:
             answer = await asyncio.get_running_loop().sock_recv(self._control, ANSWER_BYTES_AT_MOST + 1)
         except ConnectionResetError:
@@ -222,8 +225,9 @@ async def spawn(
     """Start ``python -m module`` and return when its door is shut.
 
     ``argument`` is JSON-able and public (it stands in the command line). ``lend`` names descriptors of this process;
-    the child gets them and no other. ``user`` (uid, gid) is taken when this process is root. ``interpreter`` comes before
-    ``-m module``; only tests, whose hostile children are not installed, have another.
+    the child gets them and no other. ``user`` (uid, gid) is taken when this process is root. ``interpreter`` comes
+    before ``-m module``; only tests, whose hostile children are not installed, have another.
+    Call it from the main thread: the kernel ends the child when the thread that started it ends.
     Raises :class:`JailError`: ``E-JAIL-START`` (with the child's last line), and under profile ``pole`` ``E-JAIL-WALL``
     for any wall that could not be built.
     """

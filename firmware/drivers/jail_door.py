@@ -25,7 +25,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from landlock import LandlockError, plumbing
 
@@ -255,7 +255,11 @@ def _landlock() -> int:
     return version
 
 
-def _system_call_rules(names: Sequence[str]) -> Any:
+class _Rules(Protocol):
+    def load(self) -> None: ...
+
+
+def _system_call_rules(names: Sequence[str]) -> _Rules | None:
     """Return the allow-list, not loaded yet: everything else gets EPERM, a foreign architecture's call kills.
 
     None where libseccomp is missing.
@@ -275,10 +279,11 @@ def _system_call_rules(names: Sequence[str]) -> Any:
         conditions = (only_control,) if call in {"recvmsg", "sendto"} else ()
         with contextlib.suppress(OSError):  # not on this architecture: not allowed either
             rules.add_rule(sc.ALLOW, call, *conditions)
-    return rules
+    loadable: _Rules = rules
+    return loadable
 
 
-def _load(rules: Any) -> bool:
+def _load(rules: _Rules) -> bool:
     try:
         rules.load()
     except OSError:

@@ -85,8 +85,9 @@ class _InHand:
 class RecorderProcess:
     """Implements ``firmware.footage.ports.Recorder``. One chunk at a time; a failure loses that chunk only.
 
-    Besides JailError, ``add`` and ``end`` raise :class:`StoreError` ``E-STORE-CHUNK`` for a packet that cannot stand in
-    a chunk, and ``end`` ``E-STORE-FULL`` or ``E-STORE-WRITE`` when the lent file could not be written; the child lives on.
+    Besides JailError, ``add`` and ``end`` raise :class:`StoreError` ``E-STORE-CHUNK`` for a packet that cannot stand
+    in a chunk, and ``end`` ``E-STORE-FULL`` or ``E-STORE-WRITE`` when the lent file could not be written; the child
+    lives on.
     """
 
     def __init__(

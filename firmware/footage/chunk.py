@@ -45,7 +45,7 @@ class Refusal(IntEnum):
     """A chunk without a packet."""
 
 
-class ChunkRefused(ValueError):
+class ChunkRefused(ValueError):  # noqa: N818 - a verdict, translated by whoever asked
     """A packet or chunk that would not be a chunk; ``reason`` says why."""
 
     def __init__(self, reason: Refusal) -> None:
