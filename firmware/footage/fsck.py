@@ -5,21 +5,25 @@ Never:  a file it does not understand removed, a damaged chunk counted as good, 
 Leaves: findings for the ledger; damaged files set aside; recovered manifests for minutes a crash left without one.
 Clauses: 7.3(1)3 (every stored chunk is accounted for, before and after a crash).
 
-Blocks; call it off the loop. Every name and size is looked at; hashing the whole store would read hundreds of gigabytes, so
-only the epochs from ``hash_from`` on are read (a crash can only have touched the newest).
+Blocks; call it off the loop. Every name and size is looked at; hashing the whole store would read hundreds of
+gigabytes, so only the epochs from ``hash_from`` on are read (a crash can only have touched the newest).
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from typing import Final
 
 from firmware.footage.manifest import ChunkEntry, ClockEntry, Manifest, Origin
 from firmware.footage.store import CHUNK_NAME, DAMAGED, HOUR_NAME, MANIFEST_NAME, Store, is_age_file
 from firmware.ground.clock import MinuteNumber
 from firmware.ground.errors import StoreError
+
+_OURS: Final = re.compile(rf"{DAMAGED}|clock\.ratchet|epochs-[1-9][0-9]*\.table")
 
 
 @dataclass(slots=True)
@@ -27,8 +31,8 @@ class Findings:
     """What a check found. Every list is in order of time.
 
     ``keyless``: epochs with files but without a key (an erasure that a crash interrupted: the caller finishes it);
-    ``recovered``: ``(epoch, manifest SHA-256)`` written anew; ``damaged``: ``(epoch, sequence)`` of chunks that are missing
-    or not what their manifest says; ``bad_manifests``: epochs whose manifest was unreadable.
+    ``recovered``: ``(epoch, manifest SHA-256)`` written anew; ``damaged``: ``(epoch, sequence)`` of chunks that are
+    missing or not what their manifest says; ``bad_manifests``: epochs whose manifest was unreadable.
     """
 
     removed_parts: int = 0
@@ -75,9 +79,7 @@ class Checker:
                     os.unlink(entry.path)  # noqa: PTH108  # a DirEntry has no Path
                 findings.removed_parts += 1
             elif not (HOUR_NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)):
-                findings.unlisted += entry.name not in (DAMAGED, "clock.ratchet") and not entry.name.startswith(
-                    "epochs-"
-                )
+                findings.unlisted += not _OURS.fullmatch(entry.name)
 
     def _hour(self, hour: int, findings: Findings) -> dict[MinuteNumber, dict[int, int]]:
         """Return ``{epoch: {sequence: bytes}}`` of one hour's folder; an epoch with only a manifest has ``{}``."""

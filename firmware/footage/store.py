@@ -6,8 +6,8 @@ Leaves: ``<hour>/<epoch>-<sequence>.age``, ``<hour>/<epoch>.manifest.json``; dam
 Clauses: 7.1(1) (stored here only, and sealed), 7.3(1)1, 7.3(1)3 (nothing half written, nothing removed unsaid).
 
 ``<hour>`` is the epoch number divided by 60. All methods block; call them off the loop. A chunk in the making has no
-name (``O_TMPFILE``), so a crash leaves nothing of it; where the file system cannot do that it is called ``.part`` and the
-check at boot removes it.
+name (``O_TMPFILE``), so a crash leaves nothing of it; where the file system cannot do that it is called ``.part`` and
+the check at boot removes it.
 """
 
 from __future__ import annotations

@@ -71,6 +71,7 @@ class EpochTable:
         self._header: Header | None = None
         self._newest = 0
         self._dead: set[MinuteNumber] = set()
+        self._interrupted = True
         self._recipients: dict[MinuteNumber, str] = {}
 
     @property
@@ -82,6 +83,11 @@ class EpochTable:
     def keystore_name(self) -> Literal["software", "tpm2"]:
         """Which keystore holds the secret."""
         return self._keystore.name
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether :meth:`load` must be called before the next rewrite: never called, or a rewrite failed half way."""
+        return self._interrupted
 
     def epochs(self) -> list[MinuteNumber]:
         """Return every epoch that has a key, in order, coming ones included."""
@@ -121,12 +127,13 @@ class EpochTable:
             found |= {entry.epoch: entry.sealed_identity for entry in entries if entry.epoch in wanted}
         return found
 
-    async def load(self, coming_from: MinuteNumber, *, repair: bool = True) -> Loaded:
+    async def load(self, coming_from: MinuteNumber, *, repair: bool = True, accept_loss: bool = False) -> Loaded:
         """Find the generation in force and finish what a crash left half done (only if ``repair``).
 
         Recipients of epochs from ``coming_from`` on are kept in memory. Raises KeystoreError when the keystore cannot
-        be read: then nothing is judged lost. Where no secret opens any file, their epochs are reported ``dead``; the
-        next rewrite names them lost in its header and so to the ledger.
+        be read: then nothing is judged lost. Where no secret opens any file it raises E-KEY-LOST, because a wrong TCTI
+        or a swapped disk looks the same; with ``accept_loss`` those epochs are ``dead`` and the next rewrite names them
+        lost.
         """
         files = await asyncio.to_thread(self._files)
         good: list[TableFile] = []
@@ -139,13 +146,16 @@ class EpochTable:
                 if error.code != "E-KEY-TABLE":
                     raise
         chosen = await asyncio.to_thread(_choose, good)
+        if files and not chosen and not accept_loss:
+            raise _lost(self._folder, self._keystore.name)
         self._header = chosen.header if chosen else None
         self._newest = max(files, default=0)
         self._dead = set() if chosen else {epoch for header in headers.values() for epoch in header.epochs()}
         if repair and chosen:
-            await self._finish(chosen, files)
+            await self._finish(chosen)
             self._newest = chosen.header.generation
         self._recipients = await asyncio.to_thread(_recipients, chosen, coming_from)
+        self._interrupted = not repair
         kept: Kept = "nothing"
         if chosen:
             newer = max(files) == chosen.header.generation
@@ -163,14 +173,18 @@ class EpochTable:
         """Write the next generation without ``drop`` and with ``fresh``, and destroy the secret of this one.
 
         ``early``: the drop makes room on the disk before its time. Raises KeystoreError or StoreError; the table in
-        force is then the old one or the new one, entire, and a later rewrite starts from whichever it is.
+        force is then the old one or the new one, entire, and only :meth:`load` can tell which: until it was called,
+        :attr:`interrupted` is true and another rewrite raises RuntimeError.
         """
-        await self.load(coming_from)
+        if self._interrupted:
+            message = "load the table first"
+            raise RuntimeError(message)
         old = await self._open(self._header.generation) if self._header else None
         kind = RunKind.ERASED_EARLY if early else RunKind.ERASED
         header = await asyncio.to_thread(self._plan, old, set(drop), fresh, kind)
         secret = os.urandom(SECRET_BYTES)
         path = self._path(header.generation)
+        self._interrupted = True
         await self._keystore.write_secret(header.slot, secret)
         try:
             blocks = functools.partial(_block, old, _by_hour(fresh), header.minutes)
@@ -189,9 +203,10 @@ class EpochTable:
         if old:
             await self._keystore.erase_secret(old.header.slot)  # 7.1(3): from here on no older copy opens
         self._header = table.header
+        self._newest, self._dead = header.generation, set()
         self._recipients = await asyncio.to_thread(_recipients, table, coming_from)
-        if old:
-            await asyncio.to_thread(remove_file, self._path(old.header.generation))
+        await asyncio.to_thread(self._remove_others, header.generation)
+        self._interrupted = False
         return Rewritten(header.generation, header.runs, path.stat().st_size)
 
     # ---- inside
@@ -239,16 +254,19 @@ class EpochTable:
             )
         return await asyncio.to_thread(TableFile, path, secret)
 
-    async def _finish(self, chosen: TableFile, files: Mapping[int, Path]) -> None:
+    async def _finish(self, chosen: TableFile) -> None:
         """Bring keystore and folder to the one generation in force: secrets first, then names."""
         spare: SecretSlot = 0 if chosen.header.slot == 1 else 1
         if await self._keystore.read_secret(spare) is not None:
             await self._keystore.erase_secret(spare)  # 7.1(3)
-        for generation, path in files.items():
-            if generation != chosen.header.generation:
-                await asyncio.to_thread(remove_file, path)
-        for part in await asyncio.to_thread(list, self._folder.glob("epochs-*.table.part")):
-            await asyncio.to_thread(remove_file, part)
+        await asyncio.to_thread(self._remove_others, chosen.header.generation)
+
+    def _remove_others(self, generation: int) -> None:
+        for other, path in self._files().items():
+            if other != generation:
+                remove_file(path)
+        for part in self._folder.glob("epochs-*.table.part"):
+            remove_file(part)
 
     def _files(self) -> dict[int, Path]:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -261,6 +279,16 @@ class EpochTable:
 
     def _path(self, generation: int) -> Path:
         return self._folder / f"epochs-{generation}.table"
+
+
+def _lost(folder: Path, keystore: str) -> KeystoreError:
+    return KeystoreError(
+        "E-KEY-LOST",
+        f"no secret in the {keystore} keystore opens an epoch table that is there",
+        where=str(folder),
+        todo="check tcti and whether this disk is this pole's; if the TPM was replaced, accept the loss explicitly",
+        clause="7.3(1)1",
+    )
 
 
 def _choose(tables: Sequence[TableFile]) -> TableFile | None:

@@ -1,0 +1,234 @@
+"""Erasing on time: the hourly rewrite, the purge at boot, room on a full disk.
+
+Knows:  what is due, what is held, what the ledger already says.
+Never:  a ciphertext removed while its key lives, a held key destroyed, an erasure that the ledger does not tell.
+Leaves: the next table, ``epochs.*`` lines (each exactly once, crash or not), free space.
+Clauses: 7.1(3) (336 hours), 7.1(4) (holds re-read under the lock), 7.3(1)3 (the cycle accounted for).
+
+The order is: keys destroyed (table rewritten), ledger lines, files unlinked. What a rewrite did stands in the table's
+own header, so after a crash between any two steps :meth:`Eraser.settle` still knows which lines and files are missing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from firmware.footage.clock_trust import keep_ratchet
+from firmware.footage.epochs import Run, RunKind, runs_of
+from firmware.footage.parts import Parts
+from firmware.footage.ports import MintedEpoch
+from firmware.footage.retention import REWRITE_PERIOD_SECONDS, due, oldest_unheld
+from firmware.footage.table import Rewritten
+from firmware.ground.clock import NS_PER_SECOND, MinuteNumber, minute_of
+from firmware.ground.errors import KeystoreError, StoreError
+from firmware.ground.ledger_events import Value
+
+AHEAD_MINUTES: Final = 240
+"""Keys are made this far ahead, so that three hours remain when the next rewrite is due."""
+
+RETRY_SECONDS: Final = 60
+ROOM_EPOCHS: Final = 60
+_MOST_ROUNDS: Final = 24
+
+
+class Eraser:
+    """The one place where footage is erased."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def boot(self) -> None:
+        """Load the table, finish what a crash left, purge. Raises KeystoreError, StoreError, LedgerError.
+
+        This is the store's first act: nothing can be asked for, and nothing is recorded, before it has returned.
+        """
+        await self._parts.lock.during(self._load())
+        await self.sweep()
+
+    async def sweep(self) -> None:
+        """Destroy what is due now and make the coming hours' keys. Raises KeystoreError, StoreError, LedgerError."""
+        parts = self._parts
+        here = minute_of(parts.trust.now_ns())
+        fresh, failure = await self._mint(here)
+        await parts.lock.during(self._rewrite_due(fresh, here))
+        if failure and parts.table.recipient_of(MinuteNumber(here + 1)) is None:
+            raise failure
+
+    async def keep_sweeping(self) -> None:
+        """Sweep for ever: every 55 minutes of elapsed time, or a minute after a failure."""
+        parts = self._parts
+        wait_seconds = REWRITE_PERIOD_SECONDS
+        while True:
+            await parts.clock.sleep_until_boot(parts.clock.boot_ns() + wait_seconds * NS_PER_SECOND)
+            try:
+                await self.sweep()
+            except (KeystoreError, StoreError) as error:
+                parts.counters.sweep_failures += 1
+                parts.log.event("footage.sweep_failed", code=error.code)
+                await parts.lock.during(self._unlink_overdue())
+                wait_seconds = RETRY_SECONDS
+            else:
+                wait_seconds = REWRITE_PERIOD_SECONDS
+
+    async def make_room(self) -> None:
+        """If the disk is nearly full, erase the oldest unheld minutes early. Raises E-STORE-FULL: all held."""
+        for _ in range(_MOST_ROUNDS):
+            if not await asyncio.to_thread(self._is_low):
+                return
+            if not await self._parts.lock.during(self._drop_oldest()):
+                break
+        if await asyncio.to_thread(self._is_low):
+            raise StoreError(
+                "E-STORE-FULL",
+                "the disk is full and every older minute is held; recording stops",
+                where=str(self._parts.store.folder),
+                todo="lift holds that have served, or give the pole a larger disk",
+                clause="7.1(4)",
+            )
+
+    # ---- under the lock
+
+    async def _load(self) -> None:
+        parts = self._parts
+        here = minute_of(parts.trust.now_ns())
+        loaded = await parts.table.load(MinuteNumber(here - 1), accept_loss=parts.accept_lost_keys)
+        await self._tell_recipients()
+        if loaded.kept in ("old", "new"):
+            await parts.note("epochs.recovered", generation=loaded.generation, kept=loaded.kept)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Write the ledger lines of the table's last rewrite that are missing, and unlink what has no key any more."""
+        parts = self._parts
+        lines = list(self._lines(parts.table.generation, parts.table.runs()))
+        told = await asyncio.to_thread(self._told, {event for event, _ in lines})
+        for event, fields in lines:
+            if (event, tuple(sorted(fields.items()))) not in told:
+                await parts.note(event, **fields)
+        recorded = await asyncio.to_thread(parts.store.recorded)
+        keyed = set(parts.table.epochs())
+        await asyncio.to_thread(parts.store.remove, [epoch for epoch in recorded if epoch not in keyed])
+
+    async def _rewrite_due(self, fresh: Sequence[MintedEpoch], here: MinuteNumber) -> None:
+        parts = self._parts
+        drop = due(
+            parts.table.epochs(),
+            parts.holds(),  # 7.1(4): as they stand now, under the lock
+            parts.trust.now_ns(),
+            retention_hours=parts.settings.retention_hours,
+        )
+        await self._rewrite(drop, fresh, here, early=False)
+        await asyncio.to_thread(keep_ratchet, parts.ratchet_path, parts.trust.now_ns())
+        await parts.ledger.checkpoint()
+
+    async def _rewrite(
+        self, drop: Collection[MinuteNumber], fresh: Sequence[MintedEpoch], here: MinuteNumber, *, early: bool
+    ) -> None:
+        parts = self._parts
+        if parts.table.interrupted:  # an earlier rewrite failed half way: what it did must be told before the next
+            await self._load()
+        done = await parts.table.rewrite(drop, fresh, MinuteNumber(here - 1), early=early)
+        for event, fields in self._lines(done.generation, done.runs):
+            await parts.note(event, **fields)
+        gone = _gone(done)
+        await asyncio.to_thread(parts.store.remove, gone)
+        parts.counters.rewrites += 1
+        parts.counters.erased_epochs += len(gone)
+        parts.log.event("footage.rewritten", generation=done.generation, erased=len(gone), bytes=done.table_bytes)
+
+    async def _drop_oldest(self) -> bool:
+        parts = self._parts
+        here = minute_of(parts.trust.now_ns())
+        recorded = await asyncio.to_thread(parts.store.recorded)
+        oldest = oldest_unheld(recorded, parts.holds(), MinuteNumber(here - 1), ROOM_EPOCHS)
+        if oldest:
+            parts.log.event("footage.disk_full", dropped_early=len(oldest))
+            await self._rewrite(oldest, [], here, early=True)
+        return bool(oldest)
+
+    async def _unlink_overdue(self) -> None:
+        """Keys could not be destroyed: at least unlink what is past its deadline. No line: not erased."""
+        parts = self._parts
+        recorded = await asyncio.to_thread(parts.store.recorded)
+        overdue = due(
+            recorded,
+            parts.holds(),
+            parts.trust.now_ns(),
+            retention_hours=parts.settings.retention_hours,
+            horizon_seconds=0,
+        )
+        if overdue:
+            parts.log.event("footage.overdue_unlinked", epochs=len(overdue))
+            await asyncio.to_thread(parts.store.remove, overdue)
+
+    async def _tell_recipients(self) -> None:
+        """Write whose keys can open what is recorded from now on, when they are not those of the last such line."""
+        officers = self._parts.settings.officers
+        fields: dict[str, Value] = {"group_a": _fingerprint(officers.a), "group_b": _fingerprint(officers.b)}
+        last: Mapping[str, Value] = {}
+        for line in await asyncio.to_thread(lambda: list(self._parts.ledger.lines("recipients.set"))):
+            last = line.fields
+        if dict(last) != fields:
+            await self._parts.note("recipients.set", **fields)
+
+    # ---- facts
+
+    async def _mint(self, here: MinuteNumber) -> tuple[list[MintedEpoch], KeystoreError | None]:
+        """Make the pairs that the coming hours lack. A failure is given back: erasing must go on without."""
+        have = set(self._parts.table.epochs())
+        wanted = [MinuteNumber(epoch) for epoch in range(here, here + AHEAD_MINUTES) if epoch not in have]
+        fresh: list[MintedEpoch] = []
+        try:
+            for run in runs_of(RunKind.CREATED, wanted):
+                fresh += await self._parts.mint.make(run.first, run.epochs)
+        except KeystoreError as error:
+            self._parts.log.event("footage.mint_failed", code=error.code)
+            return fresh, error
+        return fresh, None
+
+    def _lines(self, generation: int, runs: Iterable[Run]) -> Iterator[tuple[str, dict[str, Value]]]:
+        for run in runs:
+            span: dict[str, Value] = {"first_epoch": run.first, "last_epoch": run.last, "epochs": run.epochs}
+            match run.kind:
+                case RunKind.CREATED:
+                    yield "epochs.created", {**span, "generation": generation}
+                case RunKind.LOST:
+                    yield "epochs.lost", {**span, "reason": "table_damaged"}
+                case RunKind.ERASED | RunKind.ERASED_EARLY:
+                    if run.kind is RunKind.ERASED_EARLY:
+                        yield "epochs.dropped_early", {**span, "reason": "disk_full"}
+                    method: dict[str, Value] = {
+                        "generation": generation,
+                        "method": "secret_overwritten",
+                        "keystore": self._parts.table.keystore_name,
+                    }
+                    yield "epochs.erased", {**span, **method}
+
+    def _told(self, events: Collection[str]) -> set[tuple[str, tuple[tuple[str, Value], ...]]]:
+        return {
+            (event, tuple(sorted(line.fields.items())))
+            for event in sorted(events)
+            for line in self._parts.ledger.lines(event)
+        }
+
+    def _is_low(self) -> bool:
+        space, settings = self._parts.store.space(), self._parts.settings
+        floor_bytes = max(settings.min_free_bytes, space.total_bytes * settings.min_free_percent // 100)
+        return space.free_bytes < floor_bytes
+
+
+def _gone(done: Rewritten) -> list[MinuteNumber]:
+    return [
+        MinuteNumber(epoch)
+        for run in done.runs
+        if run.kind is not RunKind.CREATED
+        for epoch in range(run.first, run.last + 1)
+    ]
+
+
+def _fingerprint(recipients: Iterable[str]) -> str:
+    """Return the SHA-256 (hex) over a group's sorted recipients, one a line."""
+    return hashlib.sha256("".join(f"{recipient}\n" for recipient in sorted(recipients)).encode("ascii")).hexdigest()
