@@ -55,7 +55,8 @@ class Minutes:
         self._tile = TileTally(rules.dimensions, rules.k_attr)
         self._gap: Gap | None = None
         if newest is not None and newest + 1 < self._open:
-            self._miss(MinuteNumber(newest + 1), MinuteNumber(self._open - 1), GapReason.STOPPED)
+            self._newest = MinuteNumber(self._open - 1)
+            self._gap = Gap(MinuteNumber(newest + 1), self._newest, GapReason.STOPPED)
 
     @property
     def closes_at_ns(self) -> int:
