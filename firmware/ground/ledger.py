@@ -101,6 +101,10 @@ class Ledger:
             text = ""
         return note.parse_checkpoint(text, where=str(self._checkpoint))
 
+    def last_signed(self) -> str | None:
+        """Return the last checkpoint as it was signed (a C2SP signed note); None before the first."""
+        return self._checkpoint.read_text("utf-8") if self._checkpoint.exists() else None
+
     def lines(self, event: str | None = None, epochs: range | None = None) -> Iterator[Line]:
         """Yield the lines in order; only those of ``event``, or with an ``epoch`` among ``epochs``, where given."""
         if self._offset == 0:
@@ -110,6 +114,17 @@ class Ledger:
                 return
             if ledger_lines.may_be(raw, event, epochs):
                 yield ledger_lines.parse(raw.removesuffix(b"\n"), where=f"{self._lines}: line {index + 1}")
+
+    def last(self) -> Line:
+        """Return the line written last. Raises ValueError for an empty ledger."""
+        if not self.size:
+            message = "an empty ledger has no last line"
+            raise ValueError(message)
+        with self._lines.open("rb") as file:
+            begin = max(0, self._offset - ledger_lines.LONGEST_LINE_BYTES)
+            file.seek(begin)
+            *_, raw = file.read(self._offset - begin).splitlines()
+        return ledger_lines.parse(raw, where=f"{self._lines}: line {self.size}")
 
     def inclusion(self, indices: Iterable[int], size: int | None = None) -> dict[int, list[bytes]]:
         """Return an inclusion proof (hashes, leaf side first) for each of ``indices`` in the tree of ``size`` lines.

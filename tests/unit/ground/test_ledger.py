@@ -48,13 +48,16 @@ def test_a_line_is_written_as_documented(tmp_path: Path, clock: SimulatedClock) 
         (1, "clock.stepped", {"proven": "no", "seconds": -3}),
     ]
     assert [line.index for line in ledger.lines("clock.stepped")] == [1]
+    assert ledger.last() == lines[1]
     assert lines[0].raw == first.encode()
 
 
 def test_lines_of_some_minutes_are_found(tmp_path: Path, clock: SimulatedClock) -> None:
     ledger = Ledger.open(tmp_path, Ed25519Key(), clock)
     assert list(ledger.lines()) == []
-    fill(ledger, 12)
+    with pytest.raises(ValueError, match="empty"):
+        ledger.last()
+    fill(ledger, 30)
     ledger.append("chunk.damaged", epoch=5, sequence=5)
     found = [(line.index, line.fields["epoch"]) for line in ledger.lines("minute.sealed", range(4, 6))]
     assert found == [(4, 4), (5, 5)]

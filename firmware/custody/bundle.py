@@ -1,0 +1,237 @@
+"""The bundle: what leaves a pole in a case, sealed as it was, recorded before it leaves.
+
+Knows:  a document number, minutes, sealed chunks, private halves still encrypted to both groups of officers.
+Never:  a private half, a decrypted byte, a minute that was not asked for, a bundle without a document.
+Leaves: one tar; ``case.bundled`` in the ledger before it, ``case.abandoned`` if it then fails.
+Clauses: 7.2(1)2 (a document), 7.2(1) (its minutes only), 7.3(1)2 (recorded), 7.3(1)3 (carried encrypted).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from firmware.custody import archive, index
+from firmware.custody.index import DamagedChunk, Index
+from firmware.custody.span import Span
+from firmware.custody.survey import Survey, survey
+from firmware.footage.manifest import ChunkEntry
+from firmware.footage.store import Store
+from firmware.footage.table import EpochTable
+from firmware.ground import note
+from firmware.ground.clock import Clock, MinuteNumber, iso_utc, minute_of
+from firmware.ground.errors import CaseError, StoreError
+from firmware.ground.ledger import Ledger
+from firmware.ground.ledger_events import Value
+from firmware.ground.ledger_lines import Line
+from firmware.ground.lock import PoleLock, uncut
+from firmware.ground.note import Signer
+
+_BESIDES_BYTES_A_MINUTE: Final = 16 * 1024
+"""Manifest, proof, identity and tar headers of a minute, generously."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What the custodian works on at a pole. The ledger may have been opened without the lock."""
+
+    pole: str
+    store: Store
+    table: EpochTable
+    ledger: Ledger
+    lock: PoleLock
+    signer: Signer
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class _Announced:
+    survey: Survey
+    identities: dict[MinuteNumber, bytes]
+    line: Line
+    checkpoint: str
+
+
+async def make_bundle(holdings: Holdings, document: str, span: Span, out: Path) -> Index:
+    """Write the bundle of ``span`` to ``out`` (must not exist) and return its index.
+
+    Minutes that are gone are listed in it. Raises :class:`CaseError`: E-CASE-DOCUMENT, E-CASE-GONE, E-CASE-NOTHING,
+    E-CASE-OUT, E-CASE-ROOM; besides what store, table, keystore and ledger raise.
+    """
+    number = index.document_number(document)
+    announced = await holdings.lock.during(_announce(holdings, number, span, out))
+    try:
+        return await _write(holdings, number, span, announced, out)
+    except BaseException:
+        await holdings.lock.during(_abandon(holdings.ledger, announced.line.index))
+        raise
+
+
+async def _announce(holdings: Holdings, number: str, span: Span, out: Path) -> _Announced:
+    """Under the lock: see what is there, record what will be handed out, sign. Nothing has left before that."""
+    ledger = holdings.ledger
+    await asyncio.to_thread(_refuse_existing, out)
+    await asyncio.to_thread(ledger.refresh)
+    await holdings.table.load(minute_of(holdings.clock.utc_ns()), repair=False)
+    identities = await holdings.table.sealed_identities([MinuteNumber(epoch) for epoch in span.minutes])
+    found = await asyncio.to_thread(survey, span, identities.keys(), holdings.store, ledger)
+    fields: dict[str, Value] = {
+        "document": index.document_hash(number),
+        "first_epoch": span.first,
+        "last_epoch": span.last,
+    }
+    if not found.minutes:
+        gone = [run for run in found.missing if run.ledger_line is not None]
+        reason = "gone" if gone else "nothing"
+        await asyncio.to_thread(lambda: ledger.append("case.refused", **fields, reason=reason))
+        raise _nothing_left(span, found)
+    await asyncio.to_thread(_refuse_too_small, found, out)
+    fields |= {"epochs": len(found.minutes), "missing_epochs": found.missing_epochs}
+    await asyncio.to_thread(lambda: ledger.append("case.bundled", **fields))
+    checkpoint = await ledger.checkpoint()
+    return _Announced(found, identities, await asyncio.to_thread(ledger.last), checkpoint)
+
+
+async def _write(holdings: Holdings, number: str, span: Span, announced: _Announced, out: Path) -> Index:
+    now_ns = holdings.clock.utc_ns()
+    with archive.writing(out, now_ns) as tar:
+        damaged = await uncut(asyncio.to_thread(_write_minutes, holdings, announced, tar))
+        made = Index(
+            pole=holdings.pole,
+            document=number,
+            first_epoch=span.first,
+            last_epoch=span.last,
+            made_utc=iso_utc(now_ns),
+            ledger_line=announced.line.index,
+            epochs=tuple(minute.epoch for minute in announced.survey.minutes),
+            missing=announced.survey.missing,
+            damaged=tuple(damaged),
+            members=tuple(tar.members),
+        )
+        encoded = made.encoded()
+        text = index.note_text(holdings.ledger.origin, encoded)
+        signed = await holdings.lock.during(note.sign_note(text, holdings.signer))
+        tar.add(index.INDEX, encoded)
+        tar.add(index.NOTE, signed.encode())
+    return made
+
+
+async def _abandon(ledger: Ledger, line: int) -> None:
+    await asyncio.to_thread(lambda: ledger.append("case.abandoned", bundled_line=line))
+
+
+def _write_minutes(holdings: Holdings, announced: _Announced, tar: archive.Writer) -> list[DamagedChunk]:
+    """Write everything but the index. The ledger's first lines never change, so their proofs need no lock."""
+    minutes, damaged = announced.survey.minutes, list[DamagedChunk]()
+    wanted = [minute.line.index for minute in minutes] + [announced.line.index]
+    size = note.parse_checkpoint(announced.checkpoint, where="checkpoint").size
+    paths = holdings.ledger.inclusion(wanted, size)
+    for minute in minutes:
+        proof = note.proof_text(minute.line.index, paths[minute.line.index], announced.checkpoint)
+        tar.add(index.of_minute(minute.epoch, "manifest.json"), minute.manifest_bytes)
+        tar.add(index.of_minute(minute.epoch, "ledger.line"), minute.line.raw)
+        tar.add(index.of_minute(minute.epoch, "ledger.tlog-proof"), proof.encode())
+        tar.add(index.of_minute(minute.epoch, "identity.age"), announced.identities[minute.epoch])
+        for chunk in minute.manifest.chunks:
+            why = _copy_chunk(holdings.store, minute.epoch, chunk, tar)
+            if why is not None:
+                damaged.append(why)
+    line = announced.line.index
+    tar.add(index.LINE, announced.line.raw)
+    tar.add(index.PROOF, note.proof_text(line, paths[line], announced.checkpoint).encode())
+    tar.add(index.CHECKPOINT, announced.checkpoint.encode())
+    signer = holdings.signer
+    tar.add(index.POLE_KEY, note.verifier_text(signer.name, signer.algorithm, signer.public_key).encode() + b"\n")
+    return damaged
+
+
+def _copy_chunk(store: Store, epoch: MinuteNumber, chunk: ChunkEntry, tar: archive.Writer) -> DamagedChunk | None:
+    path = store.chunk_path(epoch, chunk.sequence)
+    try:
+        file: BinaryIO = path.open("rb")
+    except FileNotFoundError:
+        if not store.manifest_path(epoch).exists():
+            raise _erased_meanwhile(epoch) from None
+        return DamagedChunk(epoch=epoch, sequence=chunk.sequence, why="missing")
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    with file:
+        length = os.fstat(file.fileno()).st_size
+        member = tar.copy(index.of_minute(epoch, f"{chunk.sequence}.age"), file, length)
+    if member.sha256 != chunk.sha256:
+        return DamagedChunk(epoch=epoch, sequence=chunk.sequence, why="changed")
+    return None
+
+
+def _refuse_existing(out: Path) -> None:
+    if out.exists():
+        raise _out("there is a file of that name", out)
+
+
+def _refuse_too_small(found: Survey, out: Path) -> None:
+    chunk_bytes = sum(chunk.ciphertext_bytes for minute in found.minutes for chunk in minute.manifest.chunks)
+    needed = chunk_bytes + len(found.minutes) * _BESIDES_BYTES_A_MINUTE
+    try:
+        room = os.statvfs(out.parent)
+    except OSError as error:
+        raise _out(error.strerror or "unreadable", out) from None
+    free_bytes = room.f_bavail * room.f_frsize
+    if free_bytes < needed:
+        raise CaseError(
+            "E-CASE-ROOM",
+            f"the bundle needs {needed // 1_000_000 + 1} MB, there are {free_bytes // 1_000_000} MB",
+            where=str(out),
+            todo="use a larger medium, or ask for fewer minutes at a time",
+        )
+
+
+def _nothing_left(span: Span, found: Survey) -> CaseError:
+    told = [run for run in found.missing if run.ledger_line is not None]
+    if not told:
+        return CaseError(
+            "E-CASE-NOTHING",
+            "none of these minutes was recorded and sealed: " + describe(found.missing),
+            where=span.text(),
+            todo="check pole, camera and times; a minute is sealed some seconds after it ends",
+            clause="7.2(1)",
+        )
+    return CaseError(
+        "E-CASE-GONE",
+        "none of these minutes exists any more: " + describe(found.missing),
+        where=span.text(),
+        todo="nothing can bring them back, by design; the ledger's line is the proof",
+        clause="7.1(3)",
+    )
+
+
+def describe(missing: tuple[index.Missing, ...]) -> str:
+    """Return missing minutes in words: ``2026-11-23T09:00:00Z to ... erased at ... (ledger line n=12)``."""
+    pieces = []
+    for run in missing[:20]:
+        times = Span(MinuteNumber(run.first_epoch), MinuteNumber(run.last_epoch)).text()
+        by = f" at {run.ledger_utc} (ledger line n={run.ledger_line})" if run.ledger_line is not None else ""
+        pieces.append(f"{times} {run.reason.replace('_', ' ')}{by}")
+    return "; ".join(pieces) + ("; ..." if len(missing) > 20 else "")
+
+
+def _erased_meanwhile(epoch: MinuteNumber) -> CaseError:
+    return CaseError(
+        "E-CASE-GONE",
+        "a minute's time ended while it was being copied",
+        where=Span(epoch, epoch).text(),
+        todo="ask again at once: what is left is bundled without it",
+        clause="7.1(3)",
+    )
+
+
+def _unreadable(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        "E-STORE-READ", f"{error.strerror}", where=str(path), todo="check the disk; nothing was handed out"
+    )
+
+
+def _out(what: str, out: Path) -> CaseError:
+    return CaseError("E-CASE-OUT", f"cannot write: {what}", where=str(out), todo="choose another place or name")
