@@ -280,8 +280,12 @@ class Keeper:
             raise
         self._child = child
         self._born_ns = self._clock.stopwatch_ns()
-        if self._on_ready is not None:
-            await self._on_ready(child)
+        try:
+            if self._on_ready is not None:
+                await self._on_ready(child)
+        except BaseException:
+            await self._bury(child)  # nobody meets a child that was not introduced
+            raise
         return child
 
     def _failed(self, lived_ns: int) -> None:

@@ -314,6 +314,19 @@ async def test_each_new_child_is_introduced_first() -> None:
     await keeper.close()
 
 
+async def test_a_child_that_fails_its_introduction_is_not_kept() -> None:
+    world = World()
+
+    async def refuse(_: Any) -> None:
+        raise JailError("E-JAIL-ANSWER", "as told", where="test", todo="nothing")
+
+    keeper = world.keeper(on_ready=refuse)
+    with pytest.raises(JailError, match="E-JAIL-ANSWER"):
+        await keeper.child()
+    assert [child.killed for child in world.children] == [1]
+    await keeper.close()
+
+
 @given(st.integers(0, 4), st.integers(0, 4), st.integers(0, 10**8))
 def test_limits_leave_room_for_exactly_what_is_lent(lent: int, incoming: int, file_bytes: int) -> None:
     resources = Limits(incoming_descriptors=incoming, file_bytes=file_bytes).as_resources(lent)
