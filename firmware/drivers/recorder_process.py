@@ -98,16 +98,20 @@ class RecorderProcess:
         profile: Profile,
         clock: Clock,
         log: Log,
+        module: str = "firmware.recorder",
         interpreter: Sequence[str] = INTERPRETER,
     ) -> None:
+        """Lend ``memory`` to read. ``module`` and ``interpreter`` are others only in tests, for children that lie."""
         self._memory = memory
         self._settings = settings
         self._profile: Profile = profile
         self._clock = clock
         self._log = log
+        self._module = module
         self._interpreter = interpreter
         self._keeper = Keeper(self._start, clock=clock, log=log)
         self._chunk: _InHand | None = None
+        self._child: Jailed | None = None
         self._sequence = 0
 
     @property
@@ -115,15 +119,26 @@ class RecorderProcess:
         """Children started after the first one."""
         return self._keeper.restarts
 
+    @property
+    def pid(self) -> int | None:
+        """The living child's process id."""
+        return self._child.pid if self._child is not None and self._child.alive else None
+
+    @property
+    def missing_walls(self) -> tuple[str, ...]:
+        """Walls around the child that this machine could not build."""
+        return self._child.report.missing if self._child is not None else ()
+
     async def ready(self) -> Jailed:
         """Return a living child, started if need be; call it before frames arrive. Raises JailError."""
-        return await self._keeper.child()
+        self._child = await self._keeper.child()
+        return self._child
 
     async def begin(self, descriptor: int, recipient: str) -> None:
         """See the port. A chunk still in hand is lost, with the child that held it."""
         if self._chunk is not None:
             await self._chunk.child.kill()
-        chunk = self._chunk = _InHand(await self._keeper.child(), descriptor)
+        chunk = self._chunk = _InHand(await self.ready(), descriptor)
         await self._ask(chunk, Begin(self._next(), recipient), ADD_DEADLINE_SECONDS, (descriptor,))
 
     async def add(self, frame: LentFrame) -> None:
@@ -180,7 +195,7 @@ class RecorderProcess:
     async def _start(self) -> Jailed:
         settings = self._settings
         return await spawn(
-            "firmware.recorder",
+            self._module,
             argument={
                 "mode": settings.mode,
                 "h264": asdict(settings.h264),

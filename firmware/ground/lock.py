@@ -14,8 +14,8 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -90,3 +90,22 @@ async def _locked(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         await uncut(asyncio.to_thread(fcntl.flock, descriptor, fcntl.LOCK_EX))
+
+
+@contextmanager
+def held_for_life(path: Path) -> Iterator[None]:
+    """Hold ``path`` for the block, or refuse at once: one process a state directory. Raises StoreError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                "E-STORE-RUNNING",
+                "another pole runs on this state directory",
+                where=str(path),
+                todo="stop it first, or name another state directory",
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)

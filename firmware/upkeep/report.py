@@ -9,7 +9,7 @@ Clauses: 5.1(1), 5.2(1) (how long pictures exist is told), 5.1 (each system stan
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -65,8 +65,8 @@ class PoleReport:
     ledger: Ledger
     clock: Clock
     started_utc_ns: int
-    progress: Progress | None
-    missing_walls: Sequence[str]
+    progress: Callable[[], Progress | None]
+    missing_walls: Callable[[], Sequence[str]]
 
     def description(self) -> standing.Description:
         """See the port."""
@@ -130,7 +130,7 @@ class PoleReport:
             city=self._city(),
             keystore=self.footage_settings.keystore if self.footage_settings.enabled else "none",
             officers={"a": _fingerprints(officers.a), "b": _fingerprints(officers.b)},
-            missing_walls=tuple(self.missing_walls),
+            missing_walls=tuple(self.missing_walls()),
             counters=self.totals(),
         )
 
@@ -166,9 +166,10 @@ class PoleReport:
         return camera if own.state == "running" and camera.state in ("degraded", "failed") else own
 
     def _city(self) -> SystemState:
-        if self.progress is None or self.health.states["city"].state != "running":
+        progress = self.progress()
+        if progress is None or self.health.states["city"].state != "running":
             return self.health.states["city"]
-        reason = self.progress.reason if self.outbox.reason == "ok" else self.outbox.reason
+        reason = progress.reason if self.outbox.reason == "ok" else self.outbox.reason
         return SystemState(state="running" if reason == "ok" else "degraded", reason=reason_code(reason))
 
 

@@ -1,0 +1,301 @@
+"""A whole pole, put together: camera, slots, two jailed children, store, session with the city, on one event loop.
+
+Knows:  how everything is built and in which order it starts and ends; nothing else.
+Never:  a rule, a pixel looked at, a key that opens footage, a listening port.
+Leaves: counters of the run.
+Clauses: 2, 5.1, 7.1(1) (two processing systems behind one camera, each in a process of its own, failing apart).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from firmware.camera.driver import Camera
+from firmware.camera.frames import MainFrames, PictureFormat, SlotMemory, SlotPool, SmallFrames, StreamEnded
+from firmware.city.outbox import Outbox
+from firmware.city.publisher import Publisher
+from firmware.city.session import Connect
+from firmware.drivers.counter_process import CounterProcess
+from firmware.drivers.encoder import H264Settings
+from firmware.drivers.keystores import open_keystore
+from firmware.drivers.mint_process import MintProcess
+from firmware.drivers.recorder_process import RecorderProcess, RecorderSettings
+from firmware.flow import run as flow_house
+from firmware.footage import run as footage_house
+from firmware.footage.clock_trust import TrustedTime, read_ratchet
+from firmware.footage.manifest import Origin
+from firmware.footage.parts import Parts, ratchet_in
+from firmware.footage.store import Store
+from firmware.footage.table import EpochTable
+from firmware.ground.clock import Clock
+from firmware.ground.errors import JailError, ModelError, PoleError
+from firmware.ground.ledger import Ledger
+from firmware.ground.lock import PoleLock, held_for_life, uncut
+from firmware.ground.log import Log
+from firmware.ground.supervise import RestartBudget, keep_running
+from firmware.upkeep import status as status_house
+from firmware.upkeep.memory import peak_rss_kib
+from firmware.upkeep.report import Health, PoleReport, SystemName
+from firmware.upkeep.whole import Settings
+
+SMALL: Final = PictureFormat(640, 360)
+SMALL_SLOTS: Final = 4
+MAIN_SLOTS: Final = 6
+VERSION: Final = "0.1.0"
+FOR_EVER: Final = RestartBudget(restarts=1_000_000)
+ONCE: Final = RestartBudget(restarts=0)
+
+MakeCamera = Callable[[SmallFrames, MainFrames], Camera]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pole:
+    """A whole pole, built and not yet running. ``report`` may be read at any time."""
+
+    settings: Settings
+    clock: Clock
+    log: Log
+    small: SmallFrames
+    main: MainFrames
+    counter: CounterProcess
+    recorder: RecorderProcess
+    outbox: Outbox
+    publisher: Publisher | None
+    parts: Parts
+    report: PoleReport
+    health: Health
+    budget: RestartBudget
+
+    async def work(self, camera: Camera) -> None:
+        """Run until ``camera`` ends or the task is cancelled; then close the last minute and seal the last chunk."""
+        async with asyncio.TaskGroup() as group:
+            houses = [group.create_task(self._flow()), group.create_task(self._footage())]
+            around = [group.create_task(status_house.run(self._status_path, self.report.status, self.clock, self.log))]
+            if self.publisher is not None:
+                around.append(group.create_task(self._house("city", self.publisher.run)))
+            try:
+                await self._make_ready()
+                await self._house("camera", camera.run)
+            finally:
+                self.small.close()
+                self.main.close()
+                await uncut(_all_done(houses))
+                for task in around:
+                    task.cancel()
+        for system in ("flow", "footage", "camera"):
+            if self.health.states[system].state == "running":
+                self.health.note(system, "stopped")
+        with contextlib.suppress(OSError):
+            status_house.write_status(self._status_path, self.report.status())
+
+    def peak_rss_kib(self) -> dict[str, int]:
+        """Return the largest resident size so far of each process, KiB."""
+        pids = {"pole": os.getpid(), "counter": self.counter.pid, "recorder": self.recorder.pid}
+        return {name: peak_rss_kib(pid) for name, pid in pids.items() if pid is not None}
+
+    async def _make_ready(self) -> None:
+        """Start both children before the first picture exists; what fails here is met again by its house."""
+        for start in (self.counter.ready, self.recorder.ready):
+            try:
+                await start()
+            except (JailError, ModelError) as error:
+                self.log.event("pole.child", code=error.code)
+
+    async def _flow(self) -> None:
+        house = flow_house.run
+        await self._attended(
+            "flow",
+            self.small,
+            lambda: house(
+                self.small,
+                self.counter,
+                self.outbox,
+                clock=self.clock,
+                settings=self.settings.flow,
+                log=self.log,
+                figures=self.report.figures,
+            ),
+        )
+
+    async def _footage(self) -> None:
+        if not self.settings.footage.enabled:
+            self.health.note("footage", "off")
+            await _overwrite_all(self.main)
+            return
+        await self._attended("footage", self.main, lambda: footage_house.run(self.main, self.parts))
+
+    async def _attended(self, name: SystemName, pool: SlotPool, house: Callable[[], Awaitable[object]]) -> None:
+        """Run ``house``; whenever it does not run, its pictures are overwritten as they come (5.1(1), 5.2(1))."""
+        down: list[asyncio.Task[None]] = []
+
+        async def once() -> None:
+            for task in down:
+                task.cancel()
+            down.clear()
+            try:
+                await house()
+            except PoleError:
+                down.append(asyncio.create_task(_overwrite_all(pool)))
+                raise
+
+        await self._house(name, once)
+        await _all_done(down)
+
+    async def _house(self, name: SystemName, house: Callable[[], Awaitable[None]]) -> None:
+        async def once() -> None:
+            self.health.note(name, "running")
+            await house()
+
+        try:
+            await keep_running(
+                name,
+                once,
+                clock=self.clock,
+                log=self.log,
+                budget=self.budget,
+                on_fall=lambda code: self.health.fell(name, code),
+            )
+        except PoleError as error:
+            self.health.fell(name, error.code, for_good=True)
+
+    @property
+    def _status_path(self) -> Path:
+        return self.settings.state / "status.json"
+
+
+async def build(
+    stack: AsyncExitStack,
+    settings: Settings,
+    *,
+    clock: Clock,
+    log: Log,
+    connect: Connect | None,
+    budget: RestartBudget = FOR_EVER,
+    accept_lost_keys: bool = False,
+) -> Pole:
+    """Build everything on ``stack``, which closes it again. Raises PoleError; nothing runs yet."""
+    state, profile = settings.state, settings.pole.profile
+    for folder in (state, state / "city"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stack.enter_context(held_for_life(state / "running"))
+    lock = PoleLock(state / "lock")
+    keystore, signer = await open_keystore(settings.footage, state, settings.place.ledger_origin, log)
+    async with lock.held():
+        ledger = await asyncio.to_thread(Ledger.open, state / "ledger", signer, clock)
+    small_memory = stack.enter_context(
+        contextlib.closing(SlotMemory(SMALL.frame_bytes, SMALL_SLOTS, profile=profile, name="small"))
+    )
+    picture = PictureFormat(settings.footage.width, settings.footage.height)
+    main_memory = stack.enter_context(
+        contextlib.closing(SlotMemory(picture.frame_bytes, MAIN_SLOTS, profile=profile, name="main"))
+    )
+    small, main = SmallFrames(small_memory, clock), MainFrames(main_memory, clock)
+    counter = CounterProcess(small_memory, settings.models, settings.flow, clock=clock, log=log, profile=profile)
+    stack.push_async_callback(counter.close)
+    recorder = RecorderProcess(main_memory, _recording(settings), profile=profile, clock=clock, log=log)
+    stack.push_async_callback(recorder.close)
+    outbox = await stack.enter_async_context(
+        Outbox.opened(state / "city" / "outbox.sqlite", settings.place, clock, log)
+    )
+    footage = state / "footage"
+    parts = Parts(
+        settings=settings.footage,
+        origin=Origin(
+            pole=settings.pole.pole,
+            camera=settings.footage.camera,
+            software=VERSION,
+            config_sha256=settings.fingerprint.removeprefix("sha256:"),
+            keystore=settings.footage.keystore,
+        ),
+        recorder=recorder,
+        store=Store(footage),
+        table=EpochTable(footage, keystore),
+        ledger=ledger,
+        mint=MintProcess(settings.footage.officers, profile=profile, clock=clock, log=log),
+        trust=TrustedTime(clock, read_ratchet(ratchet_in(footage))),
+        clock=clock,
+        lock=lock,
+        log=log,
+        accept_lost_keys=accept_lost_keys,
+    )
+    health = Health()
+
+    def missing_walls() -> Sequence[str]:
+        walls = (*counter.missing_walls, *recorder.missing_walls, *small_memory.walls.missing())
+        return tuple(dict.fromkeys((*walls, *main_memory.walls.missing())))
+
+    report = PoleReport(
+        settings=settings.pole,
+        flow_settings=settings.flow,
+        footage_settings=settings.footage,
+        place=settings.place,
+        health=health,
+        small=small,
+        main=main,
+        figures=flow_house.Figures(),
+        counters=parts.counters,
+        outbox=outbox,
+        ledger=ledger,
+        clock=clock,
+        started_utc_ns=clock.utc_ns(),
+        progress=lambda: publisher.progress if publisher else None,
+        missing_walls=missing_walls,
+    )
+    publisher = (
+        Publisher(
+            outbox,
+            connect,
+            report,
+            place=settings.place,
+            clock=clock,
+            log=log,
+            jitter=random.random,
+            hold_without_subscriber=settings.pole.broker is None or settings.pole.broker.hold_without_subscriber,
+        )
+        if connect
+        else None
+    )
+    if publisher is None:
+        health.note("city", "off")
+    return Pole(
+        settings=settings,
+        clock=clock,
+        log=log,
+        small=small,
+        main=main,
+        counter=counter,
+        recorder=recorder,
+        outbox=outbox,
+        publisher=publisher,
+        parts=parts,
+        report=report,
+        health=health,
+        budget=budget,
+    )
+
+
+def _recording(settings: Settings) -> RecorderSettings:
+    footage = settings.footage
+    h264 = H264Settings(footage.width, footage.height, footage.fps, footage.bitrate_kbps, footage.preset)
+    return RecorderSettings("frames", h264, footage.chunk_seconds)
+
+
+async def _overwrite_all(pool: SlotPool) -> None:
+    """Take every frame and overwrite it unseen, until the stream ends."""
+    with contextlib.suppress(StreamEnded):
+        while True:
+            async with pool.lease():
+                pass
+
+
+async def _all_done(tasks: Sequence[asyncio.Task[None]]) -> None:
+    if tasks:
+        await asyncio.wait(tasks)
