@@ -25,8 +25,8 @@ from firmware.city.publisher import Publisher
 from firmware.city.session import Connect
 from firmware.drivers.counter_process import CounterProcess
 from firmware.drivers.encoder import H264Settings
-from firmware.drivers.keystores import open_keystore
 from firmware.drivers.mint_process import MintProcess
+from firmware.drivers.pole_keys import open_pole_keys
 from firmware.drivers.recorder_process import RecorderProcess, RecorderSettings
 from firmware.flow import run as flow_house
 from firmware.footage import run as footage_house
@@ -187,7 +187,7 @@ async def build(
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     stack.enter_context(held_for_life(state / "running"))
     lock = PoleLock(state / "lock")
-    keystore, signer = await open_keystore(settings.footage, state, settings.place.ledger_origin, log)
+    keystore, signer = await open_pole_keys(settings.footage, state, settings.place.ledger_origin, log)
     async with lock.held():
         ledger = await asyncio.to_thread(Ledger.open, state / "ledger", signer, clock)
     small_memory = stack.enter_context(

@@ -1,9 +1,9 @@
-"""Which keystore and signer the settings ask for; the pole and the office open the same ones.
+"""The keystore and the ledger's signing key of one pole, as its settings name them.
 
-Knows:  both keystores, where their files or indices are.
-Never:  a secret.
+Knows:  footage.toml's keystore, where a pole's state lies.
+Never:  another place for the same key: `pole` and `custodian` both come here, or they would sign as two poles.
 Leaves: a keystore and a signer.
-Clauses: 7.3(1)1 (the secret's place), 7.3(1)3 (the ledger's signature).
+Clauses: 7.3(1)1, 7.3(1)3.
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ from firmware.ground.log import Log
 from firmware.ground.note import Signer
 
 
-async def open_keystore(settings: FootageSettings, state: Path, origin: str, log: Log) -> tuple[Keystore, Signer]:
-    """Return the keystore and the signer of checkpoints under ``origin``. Raises KeystoreError."""
+async def open_pole_keys(settings: FootageSettings, state: Path, origin: str, log: Log) -> tuple[Keystore, Signer]:
+    """Return the pole's keystore and the signer of its ledger, whose name is ``origin`` (``site/pole``).
+
+    Keys that do not exist yet are made. Raises KeystoreError.
+    """
     if settings.keystore == "software":
         folder = state / "keystore"
         return SoftwareKeystore(folder, log), SoftwareSigner(folder / "ledger.key", origin)
