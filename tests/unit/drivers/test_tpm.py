@@ -60,7 +60,7 @@ async def test_no_secret_stands_in_an_argument_the_environment_or_a_file(tpm: Sw
     assert set(Path.cwd().iterdir()) == before
 
 
-async def test_a_secret_does_not_cross_the_bus_in_clear(tmp_path: Path) -> None:
+async def test_a_secret_does_not_cross_the_bus_in_clear() -> None:
     """A relay in the middle writes down every byte between the tools and the TPM."""
     async with swtpm() as tpm:
         heard = bytearray()
