@@ -130,7 +130,6 @@ class _Client(aiomqtt.Client):
             identifier=identifier,
             protocol=protocol,
             clean_session=None if five else True,
-            clean_start=True,
             keepalive=settings.keepalive_seconds,
             will=aiomqtt.Will(will.topic, will.payload, _QOS, will.retain),
             tls_context=context,

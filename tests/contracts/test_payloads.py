@@ -21,7 +21,7 @@ KINDS = {name: kind for kind, name in NAMES.items()}
 
 
 def kind_of(file_name: str) -> Kind:
-    return KINDS[file_name.split(".")[0]]
+    return KINDS[file_name.partition(".")[0]]
 
 
 def test_what_is_committed_is_what_the_types_say() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
+import datetime as dt
 import getpass
 import ipaddress
 import os
@@ -27,8 +27,8 @@ from paho.mqtt.properties import Properties
 
 from firmware.city.settings import BrokerSettings
 
-_START = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-_END = datetime.datetime(2120, 1, 1, tzinfo=datetime.UTC)
+_START = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
+_END = dt.datetime(2120, 1, 1, tzinfo=dt.UTC)
 
 
 class Authority:
