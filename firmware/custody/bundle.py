@@ -18,7 +18,9 @@ from firmware.custody import archive, index
 from firmware.custody.index import DamagedChunk, Index
 from firmware.custody.span import Span
 from firmware.custody.survey import Survey, survey
+from firmware.footage.clock_trust import TrustedTime
 from firmware.footage.manifest import ChunkEntry
+from firmware.footage.retention import due
 from firmware.footage.store import Store
 from firmware.footage.table import EpochTable
 from firmware.ground import note
@@ -36,7 +38,10 @@ _BESIDES_BYTES_A_MINUTE: Final = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """What the custodian works on at a pole. The ledger may have been opened without the lock."""
+    """What the custodian works on at a pole. The ledger may have been opened without the lock.
+
+    ``trust`` gives the instant by which ages are judged.
+    """
 
     pole: str
     store: Store
@@ -45,6 +50,8 @@ class Holdings:
     lock: PoleLock
     signer: Signer
     clock: Clock
+    trust: TrustedTime
+    retention_hours: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +84,16 @@ async def _announce(holdings: Holdings, number: str, span: Span, out: Path) -> _
     await asyncio.to_thread(ledger.refresh)
     await holdings.table.load(minute_of(holdings.clock.utc_ns()), repair=False)
     identities = await holdings.table.sealed_identities([MinuteNumber(epoch) for epoch in span.minutes])
-    found = await asyncio.to_thread(survey, span, identities.keys(), holdings.store, ledger)
+    now_ns = holdings.trust.now_ns()
+    expired = due(identities, (), now_ns, retention_hours=holdings.retention_hours, horizon_seconds=0)  # 7.1(3)
+    found = await asyncio.to_thread(survey, span, identities.keys(), expired, holdings.store, ledger)
     fields: dict[str, Value] = {
         "document": index.document_hash(number),
         "first_epoch": span.first,
         "last_epoch": span.last,
     }
     if not found.minutes:
-        gone = [run for run in found.missing if run.ledger_line is not None]
-        reason = "gone" if gone else "nothing"
+        reason = "gone" if _gone(found) else "nothing"
         await asyncio.to_thread(lambda: ledger.append("case.refused", **fields, reason=reason))
         raise _nothing_left(span, found)
     await asyncio.to_thread(_refuse_too_small, found, out)
@@ -188,9 +196,12 @@ def _refuse_too_small(found: Survey, out: Path) -> None:
         )
 
 
+def _gone(found: Survey) -> bool:
+    return any(run.reason in ("erased", "expired", "dropped_early", "lost") for run in found.missing)
+
+
 def _nothing_left(span: Span, found: Survey) -> CaseError:
-    told = [run for run in found.missing if run.ledger_line is not None]
-    if not told:
+    if not _gone(found):
         return CaseError(
             "E-CASE-NOTHING",
             "none of these minutes was recorded and sealed: " + describe(found.missing),

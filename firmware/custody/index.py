@@ -42,7 +42,9 @@ _MEMBER: Final = re.compile(
 )
 
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
-WhyMissing = Literal["erased", "dropped_early", "lost", "not_recorded", "not_sealed", "damaged"]
+WhyMissing = Literal["erased", "expired", "dropped_early", "lost", "not_recorded", "not_sealed", "damaged"]
+"""``expired``: its 336 hours are over and the pole has not erased it yet, for instance because it was switched off."""
+
 WhyDamaged = Literal["changed", "missing"]
 
 

@@ -54,20 +54,30 @@ class Survey:
         return sum(run.last_epoch - run.first_epoch + 1 for run in self.missing)
 
 
-def survey(span: Span, with_key: Collection[MinuteNumber], store: Store, ledger: Ledger) -> Survey:
-    """Judge every minute of ``span``. Reads the ledger. Raises StoreError for a disk that cannot be read."""
+def survey(
+    span: Span, with_key: Collection[MinuteNumber], expired: Collection[MinuteNumber], store: Store, ledger: Ledger
+) -> Survey:
+    """Judge every minute of ``span``; ``expired`` ones are gone, whatever still lies on the disk (7.1(3)).
+
+    Reads the ledger. Raises StoreError for a disk that cannot be read.
+    """
     sealed = dict[tuple[int, str], Line]()
     for line in ledger.lines("minute.sealed", span.minutes):
         sealed[int(line.fields["epoch"]), str(line.fields["manifest"])] = line
     good, bad = list[Minute](), dict[int, WhyMissing]()
     for number in span.minutes:
         epoch = MinuteNumber(number)
-        minute = _judge(epoch, store, sealed) if epoch in with_key else "not_recorded"  # or erased: the ledger tells
+        if epoch not in with_key:
+            on_disk = store.manifest_bytes(epoch) is not None or store.sequences(epoch)
+            minute: Minute | WhyMissing = "erased" if on_disk else "not_recorded"  # or erased: the ledger tells
+        else:
+            minute = "expired" if epoch in expired else _judge(epoch, store, sealed)
         if isinstance(minute, Minute):
             good.append(minute)
         else:
             bad[number] = minute
-    return Survey(tuple(good), runs(bad, _erasures(ledger) if "not_recorded" in bad.values() else []))
+    keyless = {"erased", "not_recorded"} & set(bad.values())
+    return Survey(tuple(good), runs(bad, _erasures(ledger) if keyless else []))
 
 
 def runs(bad: dict[int, WhyMissing], erasures: Iterable[Line]) -> tuple[Missing, ...]:
@@ -75,7 +85,7 @@ def runs(bad: dict[int, WhyMissing], erasures: Iterable[Line]) -> tuple[Missing,
     lines = list(erasures)
     found = list[Missing]()
     for epoch, reason in sorted(bad.items()):
-        line = _covering(epoch, lines) if reason == "not_recorded" else None
+        line = _covering(epoch, lines) if reason in ("erased", "not_recorded") else None
         run = Missing(
             first_epoch=epoch,
             last_epoch=epoch,

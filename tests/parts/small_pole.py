@@ -1,4 +1,4 @@
-"""A pole's footage side without a camera: real table, keystore, store and ledger; small real chunks, made beforehand."""
+"""A pole's footage side without a camera: real table, keystore, store and ledger; small real chunks."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from firmware.custody.bundle import Holdings
 from firmware.custody.desk import OfficerKeys
 from firmware.custody.verifier import PoleKey
 from firmware.drivers.keystore_software import SoftwareKeystore
+from firmware.footage.clock_trust import TrustedTime
 from firmware.footage.manifest import ChunkEntry, ClockEntry, GapEntry, Manifest, Origin, sha256_of
 from firmware.footage.ports import MintedEpoch
 from firmware.footage.store import Store
@@ -88,7 +89,6 @@ class SmallPole:
 
     @classmethod
     async def begin(cls, state: Path, *, minutes: int = 10) -> SmallPole:
-        state.mkdir(parents=True, exist_ok=True)
         pole = cls(state, Officers.appoint(), SimulatedClock(FIRST * NS_PER_MINUTE), Ed25519Key())
         pole.ledger.append("ledger.started", pole="sp03", generation=0)
         await pole.mint(minutes)
@@ -98,7 +98,8 @@ class SmallPole:
         """What the custodian's own process has: the same files, nothing of this one's memory."""
         ledger = Ledger.open(self.state / "ledger", self.key, self.clock, mend=False)
         lock = PoleLock(self.state / "lock")
-        return Holdings("sp03", self.store, self._open_table(), ledger, lock, self.key, self.clock)
+        trust = TrustedTime(self.clock)
+        return Holdings("sp03", self.store, self._open_table(), ledger, lock, self.key, self.clock, trust, 336)
 
     def _open_table(self) -> EpochTable:
         return EpochTable(self.state / "footage", SoftwareKeystore(self.state / "keystore", Log(io.StringIO())))
