@@ -96,7 +96,7 @@ class Scene:
 
 
 async def play(tmp_path: Path, keystore: Keystore) -> Scene:
-    """Record at hour 0 and hour 336 less 10 minutes; sweep past the old minute's deadline; copy everything at all times."""
+    """Record an old minute and a young one, sweep before the old one's deadline, copy everything all the time."""
     clock = SimulatedClock(START_NS)
     (a, of_a), (b, of_b) = recipient_and_key(), recipient_and_key()
     officers = Officers(a=(a,), b=(b,))
@@ -175,7 +175,7 @@ async def test_before_erasure_both_officers_do_open_it_and_one_group_never(tmp_p
 
 
 async def test_software_a_copied_secret_file_reopens_an_old_table_and_it_says_so(tmp_path: Path) -> None:
-    """The known weakness, shown: on flash the old secret file may survive; whoever has it and both officers reads on."""
+    """The weakness, shown: on flash the old secret file may survive; whoever has it and both officers reads on."""
     sink = Silence()
     folder = tmp_path / "keystore"
     keystore = SoftwareKeystore(folder, Log(sink))

@@ -1,4 +1,4 @@
-"""The power goes at the n-th step that reaches the disk or the keystore; until then and afterwards nothing is patched."""
+"""The power goes at the n-th step that reaches the disk or the keystore; outside the block nothing is patched."""
 
 from __future__ import annotations
 
