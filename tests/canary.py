@@ -29,6 +29,7 @@ Bytes = npt.NDArray[np.uint8]
 BARS = 6
 BAR_PIXELS = 12
 TOLERANCE = 3
+_BLOCK = 48 << 10
 _CHUNK = 4 << 20
 _OVERLAP = 64 << 10
 
@@ -53,17 +54,22 @@ class Fence:
     expression: re.Pattern[bytes]
 
     def find(self, data: Bytes) -> int:
-        step, end = self.stride, len(data) - 4 * self.stride
-        if end <= 0:
-            return -1
-        first, second = _near(data, self.levels[0]), _near(data, self.levels[1])
-        # Two last pixels of the first bar, at most two blended ones, then the second bar: cheap, and misses none.
-        edge = first[:end] & first[step : end + step]
-        edge &= second[3 * step : end + 3 * step] | second[4 * step : end + 4 * step]
-        for start in np.flatnonzero(edge):
-            if self.expression.match(data.data, int(start)):
-                return int(start)
+        for begin in range(0, max(len(data) - 4 * self.stride, 0), _BLOCK):  # small enough for the processor's cache
+            block = data[begin : begin + _BLOCK + 4 * self.stride]
+            for start in np.flatnonzero(self._edges(block)):
+                if self.expression.match(data.data, begin + int(start)):
+                    return begin + int(start)
         return -1
+
+    def _edges(self, block: Bytes) -> npt.NDArray[np.bool_]:
+        """Two last pixels of the first bar, at most two blended ones, then the second bar: cheap, and misses none."""
+        step, end = self.stride, len(block) - 4 * self.stride
+        first = _near(block, self.levels[0])
+        edge = first[:end] & first[step : end + step]
+        if edge.any():
+            second = _near(block, self.levels[1])
+            edge &= second[3 * step : end + 3 * step] | second[4 * step : end + 4 * step]
+        return edge
 
 
 @dataclass(frozen=True)
@@ -190,7 +196,7 @@ def _fence(name: str, levels: tuple[int, ...], stride: int, flip: int) -> Fence:
     for level in levels:
         near = bytes(value ^ flip for value in range(level - TOLERANCE, level + TOLERANCE + 1))
         pixel = b"[" + b"".join(b"\\x%02x" % value for value in near) + b"]" + between
-        runs.append(b"(?:%s){2,%d}" % (pixel, 4096 // stride))
+        runs.append(b"(?:%s){2,%d}+" % (pixel, 4096 // stride))  # possessive: neighbours are never near each other
     flipped = tuple(level ^ flip for level in levels)
     return Fence(name, flipped, stride, re.compile(blended.join(runs), re.DOTALL))
 
