@@ -37,6 +37,8 @@ WINDOW: Final = 20
 """Publications under way at once, unless the broker allows fewer (MQTT 5 Receive Maximum)."""
 
 _ANSWER_SECONDS: Final = 10.0
+_GREETING_SECONDS: Final = 5.0
+_SPEECHLESS: Final = frozenset({"E-CITY-SILENT", "E-CITY-LOST"})
 _UNSUPPORTED_VERSION: Final = 132
 _QOS: Final = 1
 
@@ -62,11 +64,25 @@ class MqttConnector:
         try:
             return await self._connect(will, aiomqtt.ProtocolVersion.V5)
         except CityError as error:
-            if error.code != "E-CITY-VERSION":  # only that: anything else must not lead to a weaker session
+            if error.code in _SPEECHLESS and await self._refuses_five():
+                pass
+            elif error.code != "E-CITY-VERSION":  # only that: anything else must not lead to another session
                 raise
         return await self._connect(will, aiomqtt.ProtocolVersion.V311)
 
-    async def _connect(self, will: Message, protocol: aiomqtt.ProtocolVersion) -> _Client:
+    async def _refuses_five(self) -> bool:
+        """Ask once more with the shortest MQTT 5 CONNECT there is; tell whether the broker refuses that version.
+
+        Some brokers read all of a CONNECT as 3.1.1 before they look at its version, and choke on a last will.
+        """
+        try:
+            client = await self._connect(None, aiomqtt.ProtocolVersion.V5)
+        except CityError as error:
+            return error.code == "E-CITY-VERSION"
+        await client.leave()
+        return False
+
+    async def _connect(self, will: Message | None, protocol: aiomqtt.ProtocolVersion) -> _Client:
         context = None if self.settings.plain else await asyncio.to_thread(self._tls)
         client = _Client(self.settings, self.identifier, will, protocol, context)
         await client.enter()
@@ -117,7 +133,7 @@ class _Client(aiomqtt.Client):
         self,
         settings: BrokerSettings,
         identifier: str,
-        will: Message,
+        will: Message | None,
         protocol: aiomqtt.ProtocolVersion,
         context: _Context | None,
     ) -> None:
@@ -131,9 +147,9 @@ class _Client(aiomqtt.Client):
             protocol=protocol,
             clean_session=None if five else True,
             keepalive=settings.keepalive_seconds,
-            will=aiomqtt.Will(will.topic, will.payload, _QOS, will.retain),
+            will=None if will is None else aiomqtt.Will(will.topic, will.payload, _QOS, will.retain),
             tls_context=context,
-            timeout=_ANSWER_SECONDS,
+            timeout=_GREETING_SECONDS,
             max_inflight_messages=WINDOW,
             logger=self._heard.logger,
         )
