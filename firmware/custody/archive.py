@@ -40,10 +40,8 @@ class Writer:
 
     def copy(self, name: str, source: BinaryIO, length: int) -> Member:
         """Write ``length`` bytes of ``source`` as one member. Raises OSError, also when there are fewer."""
-        info = tarfile.TarInfo(name)
-        info.size, info.mtime, info.mode = length, self._mtime_seconds, 0o444
         hashing = _Hashing(source)
-        self._tar.addfile(info, hashing)
+        self._tar.addfile(_info(name, length, self._mtime_seconds), hashing)
         member = Member(name=name, length=length, sha256=hashing.digest.hexdigest())
         self.members.append(member)
         return member
@@ -114,8 +112,7 @@ def reading(path: Path) -> Iterator[Reader]:
     """Open a bundle and judge what kind of things are in it. Raises :class:`CaseError` naming the first wrong one."""
     try:
         with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
-            members = _members(tar, str(path))
-            _nothing_after(tar, file, str(path))
+            members = _members(tar, file, str(path))
             yield Reader(tar, members, str(path))
     except OSError as error:
         raise refused("E-CASE-BUNDLE", f"cannot read: {error.strerror}", str(path)) from None
@@ -155,24 +152,46 @@ class _Hashing(io.RawIOBase):
         return piece
 
 
-def _members(tar: tarfile.TarFile, where: str) -> dict[str, tarfile.TarInfo]:
-    members = dict[str, tarfile.TarInfo]()
+def _members(tar: tarfile.TarFile, file: BinaryIO, where: str) -> dict[str, tarfile.TarInfo]:
+    """Return the members by name, once the file is byte for byte a tar that :class:`Writer` writes."""
+    members, end = dict[str, tarfile.TarInfo](), 0
     for member in tar:
         if not index.is_member(member.name):
             raise refused("E-CASE-SMUGGLED", f"a bundle has no member {ascii(member.name)[:120]}", where)
-        if not member.isreg() or member.sparse is not None or member.name in members:
+        if not member.isreg() or member.name in members or len(members) == _MOST_MEMBERS:
             raise refused("E-CASE-SMUGGLED", f"{member.name} is no plain file, or stands twice", where)
+        padded = -member.size % tarfile.BLOCKSIZE
+        header = _read_at(file, end, tarfile.BLOCKSIZE)
+        if header != _header(member.name, member.size, int(member.mtime)):  # no owner, link, comment or extra header
+            raise refused("E-CASE-SMUGGLED", f"the header of {member.name} is not as the pole writes it", where)
+        end += tarfile.BLOCKSIZE + member.size + padded
+        if _read_at(file, end - padded, padded) != bytes(padded):
+            raise refused("E-CASE-SMUGGLED", f"something stands behind {member.name}, or it is cut short", where)
         members[member.name] = member
-        if len(members) > _MOST_MEMBERS:
-            raise refused("E-CASE-SMUGGLED", "more members than a day has", where)
     if index.NOTE not in members:  # the last one the pole writes
         raise refused("E-CASE-HALF", f"it ends before {index.NOTE}: only a part was copied", where)
+    _nothing_after(file, end, where)
     return members
 
 
-def _nothing_after(tar: tarfile.TarFile, file: BinaryIO, where: str) -> None:
-    """Refuse bytes behind the archive's end, where a reader by name would never look."""
-    file.seek(tar.offset)
+def _header(name: str, length: int, mtime_seconds: int) -> bytes:
+    return _info(name, length, mtime_seconds).tobuf(tarfile.USTAR_FORMAT)
+
+
+def _info(name: str, length: int, mtime_seconds: int) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.size, info.mtime, info.mode = length, mtime_seconds, 0o444
+    return info
+
+
+def _read_at(file: BinaryIO, place: int, length: int) -> bytes:
+    file.seek(place)
+    return file.read(length)
+
+
+def _nothing_after(file: BinaryIO, end: int, where: str) -> None:
+    """Refuse bytes behind the last member, where a reader by name would never look."""
+    file.seek(end)
     while piece := file.read(_PIECE_BYTES):
         if piece.strip(b"\0"):
             raise refused("E-CASE-SMUGGLED", "something stands behind the archive's end", where)

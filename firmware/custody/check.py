@@ -48,6 +48,7 @@ class CheckedBundle:
             raise refused(
                 "E-CASE-MISSING", f"{odd[0] if odd else 'a member'} is listed or present, not both", self.where
             )
+        self.read(index.POLE_KEY)  # used above already; now its very bytes are judged
         self.ledger_size: Final = self._prove_bundle()
         self.manifests: Final = {epoch: self._prove_minute(epoch) for epoch in self.index.epochs}
         self._compare_members()

@@ -72,6 +72,9 @@ def open_bundle(
         opened = Opened(CheckedBundle(reader, expected_key))
         identities = {epoch: _identity(opened.checked, epoch, keys) for epoch in opened.checked.index.epochs}
         _make_films(opened, identities, folder, make_film)
+        if opened.unreadable and not opened.chunks:
+            what = f"none of its {len(opened.unreadable)} chunks opens with its minute's identity"
+            raise archive.refused("E-CASE-SEAL", what, opened.checked.where)
         write_report(opened, folder)
     opened.parts = [
         FilmPart(out / part.path.name, part.begin_utc_ns, part.frames, part.duration_90k) for part in opened.parts

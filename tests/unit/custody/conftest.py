@@ -1,18 +1,50 @@
-"""Poles and bundles for the office's tests."""
+"""Poles, bundles and openings for the office's tests."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from firmware.custody.bundle import make_bundle
+from firmware.custody.desk import Opened, open_bundle
+from firmware.custody.report import Reporter
+from firmware.custody.span import Span
+from firmware.drivers.mp4 import Mp4Film
+from firmware.ground.clock import MinuteNumber
 from tests.parts.small_pole import FIRST, SmallPole
+
+DOCUMENT = "小刑発第123号"
+ALL = Span(FIRST, MinuteNumber(FIRST + 4))
+
+Open = Callable[..., Opened]
 
 
 @pytest.fixture
 async def pole(tmp_path: Path) -> SmallPole:
     """Five recorded minutes, five keys more."""
     pole = await SmallPole.begin(tmp_path / "state")
-    for epoch in range(FIRST, FIRST + 5):
+    for epoch in ALL.minutes:
         pole.record(epoch)
     return pole
+
+
+@pytest.fixture
+async def bundle(tmp_path: Path, pole: SmallPole) -> Path:
+    """The bundle of all five minutes."""
+    path = tmp_path / "bundle.tar"
+    await make_bundle(pole.holdings(), DOCUMENT, ALL, path)
+    return path
+
+
+@pytest.fixture
+def open_it(tmp_path: Path, pole: SmallPole) -> Open:
+    """Open a bundle with both groups' keys into ``tmp_path/out``, the pole's key compared."""
+
+    def opening(bundle: Path, out: Path | None = None) -> Opened:
+        reporter = Reporter(bundle, compared=True)
+        out = out or tmp_path / "out"
+        return open_bundle(bundle, pole.officers.keys(), out, Mp4Film, reporter.write, pole.public_key())
+
+    return opening
