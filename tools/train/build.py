@@ -43,15 +43,15 @@ def samples(data: Path, seed: int, *, tier_b: bool) -> Iterator[Sample]:
                 yield real_sample(photos, rng)
 
 
-def build(data: Path, out: Path, *, pictures: int, minutes: float, seed: int, tier_b: bool) -> int:
-    """Write shards until ``pictures`` or ``minutes`` are reached; returns the number of pictures."""
+def build(data: Path, out: Path, *, pictures: int, minutes: float, seed: int, tier_b: bool, first: int = 0, shard: int = PER_SHARD) -> int:
+    """Write shards until ``pictures`` or ``minutes`` are reached; returns the number of pictures. ``first`` are there."""
     out.mkdir(parents=True, exist_ok=True)
     every = read_folder(data, tier_b=tier_b)
     (out / "sources.json").write_text(json.dumps(sources(every), indent=1))
-    stream, began, total = samples(data, seed, tier_b=tier_b), time.monotonic(), 0
-    number = seed * 1000
+    stream, began, total = samples(data, seed + first, tier_b=tier_b), time.monotonic(), 0
+    number = seed * 1000 + first // shard
     while total < pictures and time.monotonic() - began < minutes * 60:
-        total += shards.write(out, number, (next(stream) for _ in range(PER_SHARD)))
+        total += shards.write(out, number, (next(stream) for _ in range(shard)))
         number += 1
         print(f"{total} pictures, {time.monotonic() - began:.0f} s", flush=True)
     return total

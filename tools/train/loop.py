@@ -9,17 +9,20 @@ Clauses: none.
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset
 
 from tools.train.losses import detector_loss, target
 from tools.train.nets import Detector
-from tools.train.shards import Picture, Sample, Shelf
+from tools.train.shards import Sample, Shelf
 
 BATCH = 24
 BEST_RATE, LAST_RATE = 3e-3, 2e-5
@@ -96,19 +99,34 @@ def _moved(picture: np.ndarray, boxes: np.ndarray, rng: np.random.Generator) -> 
 
 
 def batch_of(shelf: Shelf, changes: Changes, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor]:
-    """Return pictures (n, 3, 192, 320) 0..1 and targets (n, 7, 24, 40)."""
+    """Return uint8 pictures (n, 192, 320, 3) and targets (n, 7, 24, 40)."""
     pictures = np.zeros((size, 192, 320, 3), np.uint8)
     wanted = np.zeros((size, 7, 24, 40), np.float32)
     for k in range(size):
         picture, boxes = changes(shelf[int(rng.integers(len(shelf)))])
         pictures[k, :180] = picture
         wanted[k] = target(boxes)
-    return as_input(pictures), torch.from_numpy(wanted)
+    return torch.from_numpy(pictures), torch.from_numpy(wanted)
 
 
-def as_input(pictures: Picture) -> Tensor:
+class Batches(IterableDataset[tuple[Tensor, Tensor]]):
+    """Batches without end, made in another process while the network learns; new shards are found on the way."""
+
+    def __init__(self, shards: Path, seed: int) -> None:
+        self._shards, self._seed = shards, seed
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield uint8 pictures (n, 192, 320, 3) and targets (n, 7, 24, 40)."""
+        shelf, changes, rng = Shelf(self._shards), Changes(self._seed), np.random.default_rng([self._seed, 3])
+        for number in itertools.count(1):
+            yield batch_of(shelf, changes, rng, BATCH)
+            if number % 50 == 0:
+                shelf.refresh()
+
+
+def as_input(pictures: Tensor) -> Tensor:
     """uint8 (n, 192, 320, 3) -> float (n, 3, 192, 320) 0..1, channels last in memory."""
-    return (torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255).contiguous(memory_format=torch.channels_last)
+    return (pictures.permute(0, 3, 1, 2).float() / 255).contiguous(memory_format=torch.channels_last)
 
 
 def _average(mean: nn.Module, model: nn.Module, step: int) -> None:
@@ -125,7 +143,7 @@ def train(shards: Path, out: Path, *, minutes: float, seed: int, most_steps: int
     """Train until ``minutes`` (of all runs together) are spent; goes on where ``out`` left off. Returns the checkpoint."""
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
-    path, shelf = out / "detector.pt", Shelf(shards)
+    path = out / "detector.pt"
     model = Detector().to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(model.parameters(), BEST_RATE, weight_decay=2e-3)
     mean, step, spent = copy.deepcopy(model), 0, 0.0
@@ -135,7 +153,7 @@ def train(shards: Path, out: Path, *, minutes: float, seed: int, most_steps: int
         mean.load_state_dict(kept["mean"])
         optimiser.load_state_dict(kept["optimiser"])
         step, spent = kept["step"], kept["spent"]
-    rng, changes = np.random.default_rng([seed, step]), Changes(seed + step)
+    batches = iter(DataLoader(Batches(shards, seed + step), batch_size=None, num_workers=1, prefetch_factor=4))
     began = saved = time.monotonic()
     sums = np.zeros(3)
     first = step
@@ -146,8 +164,8 @@ def train(shards: Path, out: Path, *, minutes: float, seed: int, most_steps: int
         rate = LAST_RATE + (BEST_RATE - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * done))
         for group in optimiser.param_groups:
             group["lr"] = rate * min(1.0, (step + 1) / 200)
-        pictures, wanted = batch_of(shelf, changes, rng, BATCH)
-        heat, box = detector_loss(*model(pictures), wanted)
+        pictures, wanted = next(batches)
+        heat, box = detector_loss(*model(as_input(pictures)), wanted)
         optimiser.zero_grad(set_to_none=True)
         (heat + 2.0 * box).backward()  # type: ignore[no-untyped-call] # torch
         torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
@@ -156,12 +174,11 @@ def train(shards: Path, out: Path, *, minutes: float, seed: int, most_steps: int
         _average(mean, model, step)
         sums += (heat.item(), box.item(), 1)
         if step % 50 == 0:
-            line = f"{now:.0f},{step},{rate:.6f},{sums[0] / sums[2]:.4f},{sums[1] / sums[2]:.4f},{len(shelf)}"
+            line = f"{now:.0f},{step},{rate:.6f},{sums[0] / sums[2]:.4f},{sums[1] / sums[2]:.4f}"
             print(line, flush=True)
             with (out / "curve.csv").open("a") as curve:
                 curve.write(line + "\n")
             sums[:] = 0
-            shelf.refresh()
         if time.monotonic() - saved > CHECKPOINT_SECONDS:
             saved = time.monotonic()
             _save(path, model, mean, optimiser, step, spent + saved - began)

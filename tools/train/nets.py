@@ -51,6 +51,7 @@ class Detector(nn.Module):
         self.neck = Separable(c, c)
         self.heat = nn.Sequential(Separable(c, c), nn.Conv2d(c, 1, 1))
         self.box = nn.Sequential(Separable(c, c), nn.Conv2d(c, 4, 1))
+        self.unit = STRIDE
         nn.init.constant_(self.heat[1].bias, -4.0)  # type: ignore[arg-type] # a Conv2d's bias is a tensor
         nn.init.constant_(self.box[1].bias, 1.0)  # type: ignore[arg-type] # likewise
 
@@ -63,7 +64,7 @@ class Detector(nn.Module):
         merged = self.mix4(self.down4(fourth) + up)
         merged = self.mix3(third + f.interpolate(merged, scale_factor=2.0, mode="nearest"))
         merged = self.neck(merged)
-        return self.heat(merged), f.relu(self.box(merged)) * STRIDE
+        return self.heat(merged), f.relu(self.box(merged)) * self.unit if self.unit != 1 else f.relu(self.box(merged))
 
 
 class Attributes(nn.Module):

@@ -1,0 +1,127 @@
+"""From weights to an int8 TFLite file, with a report of what quantisation cost.
+
+Knows:  litert-torch, ai-edge-quantizer, the contract of inputs and outputs.
+Never:  a float left in the graph.
+Leaves: ``.tflite`` and a small mapping of facts for the manifest.
+Clauses: 4.2(2) (outputs are heat and box, or class scores; the loader refuses others).
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import litert_torch
+import numpy as np
+import numpy.typing as npt
+import torch
+from ai_edge_litert.interpreter import Interpreter
+from ai_edge_quantizer import quantizer, recipe
+from torch import nn
+
+from tools.train.nets import STRIDE, Attributes, Detector
+from tools.train.shards import Picture
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What the manifest says of a file; ``error`` is the mean absolute int8 - float difference an output, real units."""
+
+    file: Path
+    sha256: str
+    input: dict[str, Any]
+    outputs: list[dict[str, Any]]
+    error: dict[str, float]
+
+
+def detector_of(checkpoint: Path) -> nn.Module:
+    """Return the averaged detector, its stride folded into the last convolution so that no multiplication is left."""
+    model = Detector()
+    model.load_state_dict(torch.load(checkpoint, weights_only=True)["mean"])
+    last = copy.deepcopy(model.box[1])
+    with torch.no_grad():
+        last.weight.mul_(STRIDE)  # type: ignore[operator] # a Conv2d
+        last.bias.mul_(STRIDE)  # type: ignore[operator] # a Conv2d
+    model.box[1] = last
+    model.unit = 1
+    return model.eval()
+
+
+def attributes_of(checkpoint: Path) -> nn.Module:
+    """Return the attribute heads."""
+    model = Attributes()
+    model.load_state_dict(torch.load(checkpoint, weights_only=True)["mean"])
+    return model.eval()
+
+
+def export(model: nn.Module, meanings: tuple[str, ...], pictures: Picture, out: Path) -> Exported:
+    """Convert and quantise ``model``; ``pictures`` uint8 (n, batch, h, w, 3) calibrate it and measure the difference."""
+    batch = torch.from_numpy(pictures[0]).float() / 255
+    spatial = [k for k, meaning in enumerate(meanings) if meaning in ("heat", "box")]
+    wrapped = litert_torch.to_channel_last_io(model, args=[0], outputs=spatial or None)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    whole = out.with_suffix(".float.tflite")
+    litert_torch.convert(wrapped, (batch,)).export(str(whole))
+    tool = quantizer.Quantizer(str(whole))
+    tool.load_quantization_recipe(recipe.static_wi8_ai8())
+    name = Interpreter(str(whole)).get_signature_list()["serving_default"]["inputs"][0]
+    half = len(pictures) // 2
+    # Both ends of the scale must be seen, or the input's scale would not be the camera's 1/255.
+    ends = np.stack([np.zeros_like(pictures[0]), np.full_like(pictures[0], 255)])
+    seen = [{name: (p / 255).astype(np.float32)} for p in (*pictures[:half], *ends)]
+    tool.quantize(_widest(tool, seen)).export_model(str(out), overwrite=True)
+    facts = _facts(model, out, meanings, pictures[half:])
+    whole.unlink()
+    return facts
+
+
+def _widest(tool: quantizer.Quantizer, seen: list[dict[str, Floats]]) -> dict[str, Any]:
+    """Return each tensor's least and greatest value over all pictures; the tool's own moving average would cut peaks off."""
+    widest: dict[str, Any] = {}
+    for picture in seen:
+        for name, found in tool.calibrate({"serving_default": [picture]}, num_threads=1).items():
+            kept = widest.setdefault(name, found)
+            kept["min"] = np.minimum(kept["min"], found["min"])
+            kept["max"] = np.maximum(kept["max"], found["max"])
+    return widest
+
+
+def _facts(model: nn.Module, out: Path, meanings: tuple[str, ...], pictures: Picture) -> Exported:
+    """Match outputs to meanings by running both models on the pictures that did not calibrate."""
+    run = Interpreter(str(out), num_threads=1)
+    run.allocate_tensors()
+    source, details = run.get_input_details()[0], run.get_output_details()
+    order: dict[str, int] = {}
+    sums = dict.fromkeys(meanings, 0.0)
+    for picture in pictures:
+        with torch.no_grad():
+            wanted = model(torch.from_numpy(picture).permute(0, 3, 1, 2).float() / 255)
+        run.set_tensor(source["index"], (picture ^ 0x80).view(np.int8))
+        run.invoke()
+        found = [_real(run.get_tensor(d["index"]), d["quantization"]) for d in details]
+        for meaning, tensor in zip(meanings, wanted, strict=True):
+            real = (tensor.permute(0, 2, 3, 1) if tensor.ndim == 4 else tensor).numpy()
+            if meaning not in order:
+                fits = [k for k, f in enumerate(found) if f.shape == real.shape]
+                order[meaning] = min(fits, key=lambda k: float(np.abs(found[k] - real).mean()))
+            sums[meaning] += float(np.abs(found[order[meaning]] - real).mean()) / len(pictures)
+    return Exported(
+        out, hashlib.sha256(out.read_bytes()).hexdigest(), _tensor(source, ""),
+        [_tensor(details[order[m]], m) for m in meanings], {m: round(v, 5) for m, v in sums.items()},
+    )
+
+
+def _real(values: npt.NDArray[np.int8], quantisation: tuple[float, int]) -> Floats:
+    scale, zero = quantisation
+    return ((values.astype(np.float32) - zero) * scale).astype(np.float32)
+
+
+def _tensor(details: dict[str, Any], meaning: str) -> dict[str, Any]:
+    scale, zero = details["quantization"]
+    return {"name": str(details["name"]), "shape": [int(side) for side in details["shape"]], "dtype": "int8",
+            "scale": float(scale), "zero_point": int(zero), "meaning": meaning}
