@@ -11,6 +11,7 @@ board's encoder made and only puts it into a container.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from firmware.footage.recorder_wire import (
     decode_request,
     encode_reply,
 )
-from firmware.footage.seal import seal
+from firmware.footage.seal import is_recipient, seal
 
 SYSTEM_CALLS: Final = ("write",)
 """Beyond the common list: ciphertext into the lent file. x264, FFmpeg and age need nothing else once rehearsed."""
@@ -60,6 +61,16 @@ class _Chunk:
     timeline: Timeline
     muxer: Mp4Muxer
     encoder: X264Encoder | None
+    plain: PlainBuffer
+
+    def release(self) -> None:
+        """Let go of file, encoder and container, in this order; then overwrite the plaintext (7.1(1))."""
+        os.close(self.descriptor)
+        if self.encoder is not None:
+            self.encoder.close()
+        with contextlib.suppress(EncoderRefused, ChunkRefused):  # its last fragment may not fit any more
+            self.muxer.close()
+        self.plain.wipe()
 
 
 class Recording:
@@ -71,7 +82,7 @@ class Recording:
         self._chunk_seconds: int = argument["chunk_seconds"]
         self._slot_bytes: int = argument["slot_bytes"]
         self._memory = np.frombuffer(slots, dtype=np.uint8)
-        self._plain = PlainBuffer(argument["chunk_bytes_at_most"])
+        self._bytes_at_most: int = argument["chunk_bytes_at_most"]
         self._chunk: _Chunk | None = None
 
     def rehearse(self) -> None:
@@ -81,14 +92,14 @@ class Recording:
         blank = np.zeros((settings.height * 3 // 2, settings.width), dtype=np.uint8)
         packet = encoder.encode(blank, 0, start=True)
         encoder.close()
-        muxer = Mp4Muxer(self._plain, width=settings.width, height=settings.height, fps=settings.fps)
+        plain = PlainBuffer(self._bytes_at_most)
+        muxer = Mp4Muxer(plain, width=settings.width, height=settings.height, fps=settings.fps)
         muxer.add(packet, 0, keyframe=starts_alone(packet))
         muxer.close()
-        seal(self._plain, _REHEARSAL_RECIPIENT, len)
-        self._plain.wipe()
+        seal(plain, _REHEARSAL_RECIPIENT, len)
 
     def answer(self, message: bytes, descriptors: list[int]) -> bytes:
-        """Serve one request; return its reply. Descriptors that no chunk took are closed."""
+        """Serve one request; return its reply. A descriptor that no chunk took is closed."""
         request = decode_request(message)
         try:
             reply = self._serve(request, descriptors)
@@ -111,7 +122,10 @@ class Recording:
             case Begin():
                 if self._chunk is not None or len(descriptors) != 1:
                     raise _Refused(Status.ORDER)
-                self._chunk = self._begin(descriptors.pop(), request.recipient)
+                if not is_recipient(request.recipient):
+                    raise _Refused(Status.RECIPIENT)
+                self._chunk = self._begin(descriptors[0], request.recipient)
+                descriptors.clear()
             case Add():
                 self._add(self._in_hand(), request)
             case End():
@@ -119,13 +133,14 @@ class Recording:
         return Reply(Status.DONE, request.sequence)
 
     def _begin(self, descriptor: int, recipient: str) -> _Chunk:
-        settings = self._settings
+        settings, plain = self._settings, PlainBuffer(self._bytes_at_most)
         return _Chunk(
             descriptor,
             recipient,
             Timeline(self._chunk_seconds),
-            Mp4Muxer(self._plain, width=settings.width, height=settings.height, fps=settings.fps),
+            Mp4Muxer(plain, width=settings.width, height=settings.height, fps=settings.fps),
             X264Encoder(settings) if self._mode == "frames" else None,
+            plain,
         )
 
     def _add(self, chunk: _Chunk, request: Add) -> None:
@@ -155,9 +170,7 @@ class Recording:
             chunk.encoder.close()
         chunk.muxer.close()
         try:
-            written = seal(self._plain, chunk.recipient, lambda piece: os.write(chunk.descriptor, piece))
-        except ValueError:
-            raise _Refused(Status.RECIPIENT) from None
+            written = seal(chunk.plain, chunk.recipient, lambda piece: os.write(chunk.descriptor, piece))
         except OSError as error:
             raise _Refused(Status.WRITE, error.errno or 0) from None
         self._give_up()
@@ -176,11 +189,10 @@ class Recording:
         return self._chunk
 
     def _give_up(self) -> None:
-        """Let go of the chunk in hand: encoder, container, file; overwrite the plaintext (7.1(1))."""
-        if self._chunk is not None:
-            os.close(self._chunk.descriptor)
-        self._chunk = None
-        self._plain.wipe()
+        """Let go of the chunk in hand, if there is one."""
+        chunk, self._chunk = self._chunk, None
+        if chunk is not None:
+            chunk.release()
 
 
 def main() -> None:

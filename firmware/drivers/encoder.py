@@ -47,8 +47,7 @@ class X264Encoder:
 
     def __init__(self, settings: H264Settings) -> None:
         self._settings = settings
-        self._context = av.CodecContext.create("libx264", "w")
-        context = self._context
+        context = av.CodecContext.create("libx264", "w")
         context.width, context.height, context.pix_fmt = settings.width, settings.height, "yuv420p"
         context.time_base, context.framerate = _TICK, Fraction(settings.fps)
         context.bit_rate = settings.bitrate_kbps * 1000
@@ -69,6 +68,7 @@ class X264Encoder:
             context.open()
         except av.FFmpegError as error:
             raise EncoderRefused from error
+        self._context: av.VideoCodecContext | None = context
 
     def encode(self, picture: npt.NDArray[np.uint8], pts_90k: int, *, start: bool) -> bytes:
         """Return the packet of one I420 ``picture`` (uint8, height*3/2 x width); ``start``: it must start alone."""
@@ -76,6 +76,8 @@ class X264Encoder:
         frame.pts, frame.time_base = pts_90k, _TICK
         if start:
             frame.pict_type = PictureType.I
+        if self._context is None:
+            raise EncoderRefused
         try:
             packets = self._context.encode(frame)
         except av.FFmpegError as error:
@@ -83,8 +85,8 @@ class X264Encoder:
         return b"".join(bytes(packet) for packet in packets)
 
     def close(self) -> None:
-        """Let the encoder go, and with it the pictures it still refers to."""
-        del self._context
+        """Let the encoder go, and with it the pictures it still refers to. Idempotent."""
+        self._context = None
 
 
 class Sink(Protocol):
@@ -118,7 +120,7 @@ class Mp4Muxer:
             raise EncoderRefused from error
 
     def close(self) -> None:
-        """Write the last fragment and let FFmpeg's copies go."""
+        """Write the last fragment and let FFmpeg's copies go. Idempotent."""
         try:
             self._container.close()
         except av.FFmpegError as error:

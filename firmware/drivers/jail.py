@@ -32,7 +32,8 @@ __all__ = ["ANSWER_BYTES_AT_MOST", "INTERPRETER", "NOBODY", "Jailed", "Keeper", 
 Profile = Literal["bench", "pole"]
 
 NOBODY: Final = (65_534, 65_534)
-INTERPRETER: Final = (sys.executable, "-I", "-B")
+INTERPRETER: Final = (sys.executable, "-P", "-s", "-B")
+"""Nothing from a working folder or a user's own packages; the environment is ours alone."""
 _STDERR_BYTES_AT_MOST: Final = 8_192
 _ENVIRONMENT: Final = {
     "PATH": "/usr/bin:/bin",
@@ -41,6 +42,8 @@ _ENVIRONMENT: Final = {
     "OMP_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_PERTURB_": "165",  # freed heap is overwritten (6.2(2): no picture stays behind)
+    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",  # a thread's cache of small pieces would be passed over
+    "PYTHONMALLOC": "malloc",  # so would the interpreter's own pools
 }
 
 

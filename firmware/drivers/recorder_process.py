@@ -138,8 +138,12 @@ class RecorderProcess:
         """See the port. A chunk still in hand is lost, with the child that held it."""
         if self._chunk is not None:
             await self._chunk.child.kill()
-        chunk = self._chunk = _InHand(await self.ready(), descriptor)
-        await self._ask(chunk, Begin(self._next(), recipient), ADD_DEADLINE_SECONDS, (descriptor,))
+        try:
+            await self._begin(descriptor, recipient)
+        except JailError as error:
+            if error.code != "E-JAIL-DEATH":
+                raise
+            await self._begin(descriptor, recipient)  # it died between two chunks: nothing is lost yet
 
     async def add(self, frame: LentFrame) -> None:
         """See the port."""
@@ -168,6 +172,10 @@ class RecorderProcess:
         """Let the child leave; a chunk in hand is lost."""
         self._chunk = None
         await self._keeper.close()
+
+    async def _begin(self, descriptor: int, recipient: str) -> None:
+        chunk = self._chunk = _InHand(await self.ready(), descriptor)
+        await self._ask(chunk, Begin(self._next(), recipient), ADD_DEADLINE_SECONDS, (descriptor,))
 
     async def _ask(
         self, chunk: _InHand, request: Request, deadline_seconds: float, descriptors: Sequence[int] = ()

@@ -93,7 +93,7 @@ class Timeline:
 
 
 class PlainBuffer:
-    """Where a chunk's container grows before it is sealed: bounded, allocated once, overwritten after each chunk."""
+    """Where a chunk's container grows before it is sealed: bounded from the start, overwritten afterwards."""
 
     def __init__(self, bytes_at_most: int) -> None:
         self._bytes = bytearray(bytes_at_most)

@@ -46,6 +46,8 @@ class _Writer:
 
     def write(self, piece: bytes) -> int:
         left = memoryview(piece)
+        if self.failure is not None:
+            raise self.failure
         try:
             while left:
                 left = left[self._write(left) :]
@@ -59,24 +61,36 @@ class _Writer:
         """Do nothing: every write has already left."""
 
 
+def _parse(recipient: str) -> pyrage.x25519.Recipient | None:
+    try:
+        return pyrage.x25519.Recipient.from_str(recipient)
+    except pyrage.RecipientError:
+        return None
+
+
+def is_recipient(text: str) -> bool:
+    """Return whether ``text`` is the public half of an epoch's pair (``age1...``, X25519)."""
+    return _parse(text) is not None
+
+
 def seal(plain: PlainBuffer, recipient: str, write: Callable[[memoryview], int]) -> int:
     """Encrypt what stands in ``plain`` to ``recipient`` (``age1...``) and hand it to ``write`` piece by piece.
 
     Returns the number of ciphertext bytes. ``plain`` is left as it is: whoever filled it wipes it.
     Raises ValueError for what is not a recipient, and whatever OSError ``write`` raised.
     """
-    try:
-        public = pyrage.x25519.Recipient.from_str(recipient)
-    except pyrage.RecipientError as error:
+    public = _parse(recipient)
+    if public is None:
         message = "not an age X25519 recipient"
-        raise ValueError(message) from error
+        raise ValueError(message)
     writer = _Writer(write)
     try:
         pyrage.encrypt_io(_Reader(plain), writer, [public])
     except pyrage.EncryptError:
-        if writer.failure is not None:
-            raise writer.failure from None
-        raise
+        if writer.failure is None:
+            raise
+    if writer.failure is not None:  # the library says nothing of a write that fails at the very end
+        raise writer.failure
     return writer.written
 
 

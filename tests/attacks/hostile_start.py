@@ -15,7 +15,8 @@ from firmware.ground.log import Log
 ROOT = Path(__file__).resolve().parents[2]
 INTERPRETER = (
     sys.executable,
-    "-I",
+    "-P",
+    "-s",
     "-B",
     "-c",
     f"import runpy, sys; sys.path.insert(0, {str(ROOT)!r}); runpy.run_module(sys.argv[2], run_name='__main__')",

@@ -170,7 +170,7 @@ def _interpreter() -> tuple[str, ...]:
 
 
 def test_children_of_the_product_see_neither_environment_nor_working_folder() -> None:
-    assert INTERPRETER[1:] == ("-I", "-B")
+    assert INTERPRETER[1:] == ("-P", "-s", "-B")
 
 
 async def test_a_child_whose_parent_is_not_its_parent_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
