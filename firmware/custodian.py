@@ -26,6 +26,7 @@ from firmware.custody.bundle import Holdings, describe, make_bundle
 from firmware.custody.check import CheckedBundle
 from firmware.custody.desk import OfficerKeys, open_bundle
 from firmware.custody.index import Index
+from firmware.custody.pole_file import PoleFile
 from firmware.custody.report import Reporter
 from firmware.custody.span import Span, parse_span
 from firmware.custody.verifier import PoleKey
@@ -42,7 +43,6 @@ from firmware.ground.errors import CaseError, ConfigError, KeystoreError, PoleEr
 from firmware.ground.ledger import Ledger, verify
 from firmware.ground.lock import PoleLock
 from firmware.ground.log import Log
-from firmware.upkeep.settings import PoleSettings
 
 CONFIG: Final = Path("/etc/smartpole")
 """Where a pole's settings lie; a machine that has them is a pole, and no office."""
@@ -167,7 +167,7 @@ def pole_key_(*, config_folder: Config = CONFIG, state: State = None, as_json: J
     """On a pole: show the public key that signs its ledger, for the office to keep."""
     with answering(as_json=as_json) as answer:
         pole, footage, folder = _settings(config_folder, state)
-        _, signer = asyncio.run(open_pole_keys(footage, folder, ledger_origin(pole), Log()))
+        _, signer = asyncio.run(open_pole_keys(footage, folder, pole.ledger_origin, Log()))
         text = note.verifier_text(signer.name, signer.algorithm, signer.public_key)
         key = PoleKey.parse(text, where="the pole")
         answer({"pole_key": text, "fingerprint": key.fingerprint()}, f"{text}\nfingerprint  {key.fingerprint()}")
@@ -199,11 +199,6 @@ def verify_ledger(
 audit.command("verify")(verify_ledger)
 
 
-def ledger_origin(pole: PoleSettings) -> str:
-    """Return the name under which a pole signs its ledger: a URL without scheme, for instance ``site/sp03``."""
-    return f"{pole.site}/{pole.pole}"
-
-
 def refuse_on_a_pole() -> None:
     """Raise :class:`CaseError` on a machine that is a pole: private halves never come there (7.3(1)1)."""
     if (CONFIG / "pole.toml").exists():
@@ -233,7 +228,7 @@ def answering(*, as_json: bool) -> Iterator[Callable[[Facts, str], None]]:
 async def _bundle(config_folder: Path, state: Path | None, document: str, span: Span, out: Path) -> Index:
     pole, footage, folder = await asyncio.to_thread(_settings, config_folder, state)
     clock, log = SystemClock(), Log()
-    keystore, signer = await open_pole_keys(footage, folder, ledger_origin(pole), log)
+    keystore, signer = await open_pole_keys(footage, folder, pole.ledger_origin, log)
     store = Store(folder / "footage")
     holdings = Holdings(
         pole=pole.pole,
@@ -249,8 +244,8 @@ async def _bundle(config_folder: Path, state: Path | None, document: str, span: 
     return await make_bundle(holdings, document, span, out)
 
 
-def _settings(folder: Path, state: Path | None) -> tuple[PoleSettings, FootageSettings, Path]:
-    pole = config.load(folder / "pole.toml", PoleSettings)
+def _settings(folder: Path, state: Path | None) -> tuple[PoleFile, FootageSettings, Path]:
+    pole = config.load(folder / "pole.toml", PoleFile)
     footage = config.load(folder / "footage.toml", FootageSettings)
     footage.refuse_unfit(pole.profile)
     found = state or pole.state_path(folder)
