@@ -24,7 +24,9 @@ from tools.train.losses import detector_loss, target
 from tools.train.nets import Detector
 from tools.train.shards import Sample, Shelf
 
-BATCH = 24
+WHOLES, PARTS, PART = 12, 32, (96, 160)
+"""Pictures in a batch, parts in a batch, rows and columns of a part; two batches of parts to one of wholes."""
+
 BEST_RATE, LAST_RATE = 3e-3, 2e-5
 CHECKPOINT_SECONDS = 300.0
 
@@ -39,9 +41,10 @@ class Changes:
     def __call__(self, sample: Sample) -> Sample:
         """Return a changed copy of a picture (180, 320, 3) and its boxes."""
         rng, picture, boxes = self._rng, sample[0], sample[1].copy()
+        height, width = picture.shape[:2]
         if rng.random() < 0.5:
             picture = picture[:, ::-1]
-            boxes[:, [0, 2]] = 320 - boxes[:, [2, 0]]
+            boxes[:, [0, 2]] = width - boxes[:, [2, 0]]
         if rng.random() < 0.6:
             picture, boxes = _moved(picture, boxes, rng)
         y = self._light()[picture[..., 0]]
@@ -49,7 +52,7 @@ class Changes:
             y = _blurred(y, horizontal=bool(rng.random() < 0.5))
         if rng.random() < 0.5:
             down, over = int(rng.integers(120)), int(rng.integers(180))
-            y += (self._noise[down : down + 180, over : over + 320] * int(rng.integers(8, 90))) >> 8
+            y += (self._noise[down : down + height, over : over + width] * int(rng.integers(8, 90))) >> 8
         out = np.empty(picture.shape, np.uint8)
         out[..., 0] = np.clip(y, 0, 255)
         strength = 0.0 if rng.random() < 0.15 else float(rng.uniform(0.4, 1.5))
@@ -79,33 +82,55 @@ def _moved(picture: np.ndarray, boxes: np.ndarray, rng: np.random.Generator) -> 
     """Zoom by 0.75..1.35 and shift; what comes in from outside is a stretch of the edge."""
     zoom = float(np.exp(rng.uniform(np.log(0.75), np.log(1.35))))
     aspect = float(rng.uniform(0.93, 1.07))
-    x0, y0 = (
-        float(rng.uniform(-0.1, 0.1)) * 320 + 160 * (1 - 1 / zoom),
-        float(rng.uniform(-0.1, 0.1)) * 180 + 90 * (1 - 1 / zoom),
-    )
-    columns = np.clip(np.arange(320) / (zoom * aspect) + x0, 0, 319).astype(np.int32)
-    rows = np.clip(np.arange(180) / zoom + y0, 0, 179).astype(np.int32)
+    height, width = picture.shape[:2]
+    x0 = (float(rng.uniform(-0.1, 0.1)) + 0.5 * (1 - 1 / zoom)) * width
+    y0 = (float(rng.uniform(-0.1, 0.1)) + 0.5 * (1 - 1 / zoom)) * height
+    columns = np.clip(np.arange(width) / (zoom * aspect) + x0, 0, width - 1).astype(np.int32)
+    rows = np.clip(np.arange(height) / zoom + y0, 0, height - 1).astype(np.int32)
     out = picture[rows[:, None], columns[None]]
     moved = boxes.copy()
     moved[:, [0, 2]] = (boxes[:, [0, 2]] - x0) * zoom * aspect
     moved[:, [1, 3]] = (boxes[:, [1, 3]] - y0) * zoom
+    return out, _cut(moved, height, width)
+
+
+def _cut(moved: np.ndarray, height: int, width: int) -> np.ndarray:  # type: ignore[type-arg] # boxes (n, 5)
+    """Cut boxes at the picture's edges; what has too little left is a place to ignore."""
     whole = (moved[:, 2] - moved[:, 0]) * (moved[:, 3] - moved[:, 1])
-    moved[:, [0, 2]] = moved[:, [0, 2]].clip(0, 320)
-    moved[:, [1, 3]] = moved[:, [1, 3]].clip(0, 180)
+    moved[:, [0, 2]] = moved[:, [0, 2]].clip(0, width)
+    moved[:, [1, 3]] = moved[:, [1, 3]].clip(0, height)
     left = (moved[:, 2] - moved[:, 0]) * (moved[:, 3] - moved[:, 1])
     moved[left < 0.3 * whole, 4] = 0
     moved[(moved[:, 3] - moved[:, 1]) < 7, 4] = 0
-    return out, moved[left > 4]
+    return moved[left > 4]
 
 
-def batch_of(shelf: Shelf, changes: Changes, rng: np.random.Generator, size: int) -> tuple[Tensor, Tensor]:
-    """Return uint8 pictures (n, 192, 320, 3) and targets (n, 7, 24, 40)."""
-    pictures = np.zeros((size, 192, 320, 3), np.uint8)
-    wanted = np.zeros((size, 7, 24, 40), np.float32)
+def part_of(sample: Sample, rng: np.random.Generator) -> Sample:
+    """Cut a 160 x 96 part out, more often than not around somebody: the same learning at a quarter of the cost."""
+    picture, boxes = sample
+    x, y = float(rng.uniform(0, 320)), float(rng.uniform(0, 180))
+    people = boxes[boxes[:, 4] == 1]
+    if len(people) and rng.random() < 0.75:
+        chosen = people[int(rng.integers(len(people)))]
+        x = float(chosen[0] + chosen[2]) / 2 + float(rng.uniform(-65, 65))
+        y = float(chosen[1] + chosen[3]) / 2 + float(rng.uniform(-35, 35))
+    left, top = int(np.clip(x - PART[1] / 2, 0, 320 - PART[1])), int(np.clip(y - PART[0] / 2, 0, 180 - PART[0]))
+    moved = boxes.copy()
+    moved[:, [0, 2]] -= left
+    moved[:, [1, 3]] -= top
+    return picture[top : top + PART[0], left : left + PART[1]], _cut(moved, *PART)
+
+
+def batch_of(shelf: Shelf, changes: Changes, rng: np.random.Generator, *, parts: bool) -> tuple[Tensor, Tensor]:
+    """Return uint8 pictures (n, 192, 320, 3) and targets (n, 7, 24, 40); half the sides for ``parts``."""
+    size, (height, width) = (PARTS, PART) if parts else (WHOLES, (192, 320))
+    pictures = np.zeros((size, height, width, 3), np.uint8)
+    wanted = np.zeros((size, 7, height // 8, width // 8), np.float32)
     for k in range(size):
-        picture, boxes = changes(shelf[int(rng.integers(len(shelf)))])
-        pictures[k, :180] = picture
-        wanted[k] = target(boxes)
+        sample = shelf[int(rng.integers(len(shelf)))]
+        picture, boxes = changes(part_of(sample, rng) if parts else sample)
+        pictures[k, : len(picture)] = picture
+        wanted[k] = target(boxes, height, width, height - len(picture))
     return torch.from_numpy(pictures), torch.from_numpy(wanted)
 
 
@@ -116,11 +141,11 @@ class Batches(IterableDataset[tuple[Tensor, Tensor]]):
         self._shards, self._seed = shards, seed
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield uint8 pictures (n, 192, 320, 3) and targets (n, 7, 24, 40)."""
+        """Yield uint8 pictures and their targets, see :func:`batch_of`."""
         shelf, changes, rng = Shelf(self._shards), Changes(self._seed), np.random.default_rng([self._seed, 3])
         for number in itertools.count(1):
-            yield batch_of(shelf, changes, rng, BATCH)
-            if number % 50 == 0:
+            yield batch_of(shelf, changes, rng, parts=number % 3 != 0)
+            if number % 150 == 0:
                 shelf.refresh()
 
 
@@ -173,7 +198,7 @@ def train(shards: Path, out: Path, *, minutes: float, seed: int, most_steps: int
         step += 1
         _average(mean, model, step)
         sums += (heat.item(), box.item(), 1)
-        if step % 50 == 0:
+        if step % 150 == 0:
             line = f"{now:.0f},{step},{rate:.6f},{sums[0] / sums[2]:.4f},{sums[1] / sums[2]:.4f}"
             print(line, flush=True)
             with (out / "curve.csv").open("a") as curve:

@@ -16,15 +16,19 @@ from torch.nn import functional as f
 
 from tools.train.shards import Boxes
 
-ROWS, COLUMNS, STRIDE = 24, 40, 8
+STRIDE = 8
 Floats = npt.NDArray[np.float32]
 
 
-def target(boxes: Boxes) -> Floats:
-    """Return (7, 24, 40): heat 0..1, weight of the background, box l t r b, weight of the box."""
-    out = np.zeros((7, ROWS, COLUMNS), np.float32)
-    out[1, : 180 // STRIDE + 1] = 1
-    ys, xs = (np.arange(ROWS, dtype=np.float32) + 0.5) * STRIDE, (np.arange(COLUMNS, dtype=np.float32) + 0.5) * STRIDE
+def target(boxes: Boxes, height: int = 192, width: int = 320, blank: int = 12) -> Floats:
+    """Return (7, height / 8, width / 8): heat 0..1, weight of the background, box l t r b, weight of the box.
+
+    The ``blank`` last rows of pixels are no part of the picture.
+    """
+    rows, columns = height // STRIDE, width // STRIDE
+    out = np.zeros((7, rows, columns), np.float32)
+    out[1, : -(-(height - blank) // STRIDE)] = 1
+    ys, xs = (np.arange(rows, dtype=np.float32) + 0.5) * STRIDE, (np.arange(columns, dtype=np.float32) + 0.5) * STRIDE
     for left, top, right, bottom, kind in boxes:
         if kind == 1:
             continue
@@ -33,7 +37,7 @@ def target(boxes: Boxes) -> Floats:
     order = sorted((row for row in boxes if row[4] == 1), key=lambda r: -(r[2] - r[0]) * (r[3] - r[1]))
     for left, top, right, bottom, _ in order:
         cx, cy, w, h = (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
-        column, row = min(int(cx / STRIDE), COLUMNS - 1), min(int(cy / STRIDE), ROWS - 1)
+        column, row = min(int(cx / STRIDE), columns - 1), min(int(cy / STRIDE), rows - 1)
         sx, sy = np.clip(w / 9, 2.6, 14), np.clip(h / 9, 2.6, 16)
         gx = np.exp(-(((xs - xs[column]) / sx) ** 2) / 2)
         gy = np.exp(-(((ys - ys[row]) / sy) ** 2) / 2)
