@@ -110,6 +110,15 @@ class SlotPool:
             self.take_back(self._waiting.popleft().slot)
         self._tell()
 
+    @property
+    def free(self) -> int:
+        """Slots that could be claimed now."""
+        return len(self._free)
+
+    def count_dropped(self) -> None:
+        """Count a picture for which the producer had no slot at hand."""
+        self.counters.dropped += 1
+
     # ---- consumer
 
     @asynccontextmanager
@@ -156,6 +165,8 @@ class SlotPool:
             return
         while self.keeps_only_newest and self._waiting:
             self.take_back(self._waiting.popleft().slot)  # 5.1(1): never a queue of pictures
+        # A driver may claim a slot before there is anything to write: the picture's own time counts then.
+        self._began_ns[contents.slot] = max(self._began_ns[contents.slot], contents.stamp.stopwatch_ns)
         self._waiting.append(contents)
         self.counters.published += 1
         self._tell()

@@ -41,7 +41,8 @@ class Residence:
         return self._count
 
     def note(self, residence_us: int) -> None:
-        """Count one residence (microseconds, >= 0)."""
+        """Count one residence (microseconds; less than nothing counts as nothing)."""
+        residence_us = max(residence_us, 0)
         self._bands[min(residence_us // BAND_US, BANDS)] += 1
         self._count += 1
         self._max_us = max(self._max_us, residence_us)

@@ -15,42 +15,24 @@ no black bars, in which a detector might see an edge of a street.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar
+from typing import Final
 
 from firmware.camera.frames import CaptureStamp, Filling, MainFrames, PictureFormat, SlotPool, SmallFrames, StreamEnded
+from firmware.camera.grid import Grid
 from firmware.drivers.heap import erase_freed_memory
+from firmware.drivers.off_loop import in_thread
 from firmware.drivers.video_reader import Picture, VideoReader, VideoReport
 from firmware.ground.clock import NS_PER_SECOND, Clock, SimulatedClock
 from firmware.ground.errors import CameraError
 from firmware.ground.log import Log
 
-__all__ = ["VideoFile", "VideoReport", "in_thread"]
-
-Args = ParamSpec("Args")
-Result = TypeVar("Result")
+__all__ = ["VideoFile", "VideoReport"]
 
 _SMALL: Final = PictureFormat(640, 360)
 _MAIN: Final = PictureFormat(1280, 720)
 _PTS_PER_SECOND: Final = 90_000
-
-
-class Grid:
-    """Moments a fixed period apart, counted from 1970: at most one picture for each."""
-
-    def __init__(self, period_ns: int) -> None:
-        self._period_ns = period_ns
-        self._last = -1
-
-    def due(self, utc_ns: int) -> bool:
-        """Return whether a moment was reached for which there was no picture yet."""
-        return utc_ns // self._period_ns > self._last
-
-    def done(self, utc_ns: int) -> None:
-        """Note that there was a picture at ``utc_ns``."""
-        self._last = utc_ns // self._period_ns
 
 
 class VideoFile:
@@ -159,19 +141,3 @@ class VideoFile:
         except BaseException:
             filling.abandon()
             raise
-
-
-async def in_thread(work: Callable[Args, Result], *args: Args.args, **kwargs: Args.kwargs) -> Result:
-    """Run blocking ``work`` off the loop, and never leave it behind: a cancelled caller waits until it has ended."""
-    task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            try:
-                await asyncio.wait([task])
-            except asyncio.CancelledError:
-                continue  # cancelled once more; the thread still holds a slot or the file
-        if not task.cancelled():
-            task.exception()  # retrieved, so that it is not reported as forgotten
-        raise
