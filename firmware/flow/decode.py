@@ -72,7 +72,9 @@ class Decoder:
         self._sides = np.zeros((2, MOST_PERSONS, MOST_PERSONS), np.float32)
         self._union = np.zeros((MOST_PERSONS, MOST_PERSONS), np.float32)
         self._area = np.zeros(MOST_PERSONS, np.float32)
-        self._overlaps = np.zeros((MOST_PERSONS, MOST_PERSONS), np.bool_)
+        self._spared = np.zeros((MOST_PERSONS, MOST_PERSONS), np.bool_)
+        self._spared_rows = tuple(self._spared)
+        self._not_worse = np.tri(MOST_PERSONS, dtype=np.bool_)
         self._kept = np.zeros(MOST_PERSONS, np.bool_)
         self._row = np.zeros(MOST_PERSONS, np.bool_)
         self._foot = np.zeros((2, MOST_PERSONS), np.int32)
@@ -111,7 +113,7 @@ class Decoder:
         self._bordered.fill(-128)
         for memory in (
             self._highest, self._is_peak, self._passes, self._keys, self._at, self._cell, self._raw, self._value,
-            self._boxes, self._sides, self._union, self._area, self._overlaps, self._kept, self._row, self._foot,
+            self._boxes, self._sides, self._union, self._area, self._spared, self._kept, self._row, self._foot,
             self._scratch,
         ):  # fmt: skip
             memory.fill(0)
@@ -168,13 +170,16 @@ class Decoder:
         np.add(self._area[:, None], self._area[None, :], out=self._union)
         np.subtract(self._union, first, out=self._union)
         np.multiply(self._union, np.float32(OVERLAP), out=self._union)
-        np.greater(first, self._union, out=self._overlaps)
+        np.less_equal(first, self._union, out=self._spared)
+        np.logical_or(self._spared, self._not_worse, out=self._spared)
 
     def _suppress(self) -> None:
-        for better in range(MOST_PERSONS - 1):  # always all of them: time must not tell how many there were
-            worse = slice(better + 1, None)
-            np.logical_and(self._overlaps[better, worse], self._kept[better], out=self._row[worse])
-            np.greater(self._kept[worse], self._row[worse], out=self._kept[worse])
+        """Drop who overlaps somebody better. Always 64 steps: time must not tell how many there were."""
+        spare = self._row
+        spare.fill(0)
+        for better, spared in enumerate(self._spared_rows):
+            kept = self._kept if self._kept[better] else spare
+            np.logical_and(kept, spared, out=kept)
 
     def _keep_feet_in_region(self) -> None:
         """Drop whoever stands elsewhere. The foot point is the middle of the lower edge, held inside the picture."""

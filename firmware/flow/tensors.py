@@ -13,6 +13,7 @@ is one exclusive-or with 0x80. Training uses this module too, so that the two ca
 
 from __future__ import annotations
 
+import sys
 from typing import Final
 
 import numpy as np
@@ -63,7 +64,7 @@ class DetectorInput:
     def __init__(self) -> None:
         self._sum = np.zeros((HALF_HEIGHT, HALF_WIDTH), np.uint16)
         self._part = np.zeros((HALF_HEIGHT, HALF_WIDTH), np.uint16)
-        self._pooled = np.zeros((HALF_HEIGHT, HALF_WIDTH), np.uint8)
+        self._low_bytes = self._sum.view(np.uint8)[:, 0 if sys.byteorder == "little" else 1 :: 2]
 
     def fill(self, planes: Planes, tensor: Tensor) -> None:
         """Write ``planes`` into ``tensor`` (int8, ``DETECTOR_SHAPE``)."""
@@ -78,9 +79,8 @@ class DetectorInput:
         np.add(total, part, out=total)
         np.add(total, 2, out=total)
         np.right_shift(total, 2, out=total)
-        np.copyto(self._pooled, total, casting="unsafe")
         picture = tensor.view(np.uint8)[0, :HALF_HEIGHT]
-        np.bitwise_xor(self._pooled, _FLIP, out=picture[..., 0])
+        np.bitwise_xor(self._low_bytes, _FLIP, out=picture[..., 0])
         np.bitwise_xor(planes.u, _FLIP, out=picture[..., 1])
         np.bitwise_xor(planes.v, _FLIP, out=picture[..., 2])
         tensor[0, HALF_HEIGHT:] = _BLANK  # the interpreter may have used this memory for something else meanwhile
@@ -89,7 +89,6 @@ class DetectorInput:
         """Overwrite everything a picture passed through (5.2(1))."""
         self._sum.fill(0)
         self._part.fill(0)
-        self._pooled.fill(0)
 
 
 class AttributeInput:
@@ -99,8 +98,8 @@ class AttributeInput:
         self._sides = np.zeros((4, CROPS), np.float32)
         self._down = np.zeros((CROPS, CROP_HEIGHT), np.float32)
         self._across = np.zeros((CROPS, CROP_WIDTH), np.float32)
-        self._rows = np.zeros((CROPS, CROP_HEIGHT), np.int32)
-        self._columns = np.zeros((CROPS, CROP_WIDTH), np.int32)
+        self._rows = np.zeros((CROPS, CROP_HEIGHT), np.intp)
+        self._columns = np.zeros((CROPS, CROP_WIDTH), np.intp)
         self._at = np.zeros((CROPS, CROP_HEIGHT, CROP_WIDTH), np.intp)
         self._crop = np.zeros((CROPS, CROP_HEIGHT, CROP_WIDTH), np.uint8)
         self._row_steps = (np.arange(CROP_HEIGHT, dtype=np.float32) + np.float32(0.5)) / np.float32(CROP_HEIGHT)
@@ -124,15 +123,20 @@ class AttributeInput:
         _spread(top, height, self._row_steps, PICTURE_HEIGHT, self._down, self._rows)
         _spread(first, width, self._column_steps, PICTURE_WIDTH, self._across, self._columns)
         picture = tensor.view(np.uint8)
+        self._aim(PICTURE_WIDTH)
         self._sample(planes.y, picture[..., 0])
         np.right_shift(self._rows, 1, out=self._rows)
         np.right_shift(self._columns, 1, out=self._columns)
+        self._aim(HALF_WIDTH)
         self._sample(planes.u, picture[..., 1])
         self._sample(planes.v, picture[..., 2])
 
+    def _aim(self, width: int) -> None:
+        np.multiply(self._rows, width, out=self._rows)
+        np.add(self._rows[:, :, None], self._columns[:, None, :], out=self._at)
+        np.floor_divide(self._rows, width, out=self._rows)
+
     def _sample(self, plane: Bytes, channel: Bytes) -> None:
-        np.multiply(self._rows[:, :, None], plane.shape[1], out=self._at)
-        np.add(self._at, self._columns[:, None, :], out=self._at)
         np.take(plane.reshape(-1), self._at, out=self._crop, mode="clip")
         np.bitwise_xor(self._crop, _FLIP, out=channel)
 
@@ -148,7 +152,7 @@ def _spread(
     steps: npt.NDArray[np.float32],
     limit: int,
     real: npt.NDArray[np.float32],
-    whole: npt.NDArray[np.int32],
+    whole: npt.NDArray[np.intp],
 ) -> None:
     """Write the pixel numbers ``first + steps * length``, held inside 0..limit - 1, into ``whole`` (8, steps)."""
     np.multiply(length[:, None], steps[None, :], out=real)

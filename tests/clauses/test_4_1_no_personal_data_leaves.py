@@ -175,6 +175,22 @@ def test_a_pattern_is_no_hiding_place(known: str, other: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("flow-minute.suppressed", '"spRule":"peak>=3'),
+        ("status.online", '"spReason":"ok'),
+        ("flow-meta", '"spRule":"peak>=3'),
+    ],
+)
+def test_a_line_feed_before_the_end_of_a_pattern_does_not_pass(name: str, known: str) -> None:
+    """``$`` lets one pass in Python's dialect; a bit hidden in each message would be a channel of its own."""
+    payload = files()[f"{name}.example.json"]
+    assert known.encode() + b'"' in payload
+    with pytest.raises(CityError):
+        gate(kind_of(name + "."), payload.replace(known.encode() + b'"', known.encode() + b'\\n"'), PLACE)
+
+
+@pytest.mark.parametrize(
     "note",
     [
         NOTE + "taro\n",
