@@ -186,6 +186,10 @@ class Attacks:
         listener.bind(f"{self.plan['folder']}/child-{os.getpid()}")
         listener.listen()
 
+    def listen_to_the_internet(self) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+            listener.bind(("127.0.0.1", 0))
+
     # ---- memory: code of its own, shared or hidden memory
 
     def map_executable(self) -> None:
