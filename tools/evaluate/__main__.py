@@ -20,13 +20,15 @@ from tools.street.street import Street
 
 HELD_OUT_SEEDS = 900_000
 SMALL_BYTES = 640 * 360 * 3 // 2
-POLES = (
-    {"height": 4.0, "tilt": 30.0, "turn": 12.0}, {"height": 3.4, "tilt": 24.0, "turn": -20.0},
-    {"height": 4.6, "tilt": 38.0, "turn": 5.0}, {"height": 4.0, "tilt": 50.0, "turn": -8.0},
-)
+POLES = ((4.0, 30.0, 12.0), (3.4, 24.0, -20.0), (4.6, 38.0, 5.0), (4.0, 50.0, -8.0))
+"""Height (m), tilt and turn (degrees) of each."""
+
 SUITES: dict[str, Scene] = {
-    "day": Scene(), "dusk": Scene(light="dusk"), "night": Scene(light="night"),
-    "infrared": Scene(light="night", infrared=True), "rain": Scene(rain=True),
+    "day": Scene(),
+    "dusk": Scene(light="dusk"),
+    "night": Scene(light="night"),
+    "infrared": Scene(light="night", infrared=True),
+    "rain": Scene(rain=True),
     "empty": Scene(people_per_minute=0, cars_per_minute=5, dogs_per_minute=2, trees=2),
 }
 RATES = (6.0, 20.0, 60.0)
@@ -39,7 +41,7 @@ def streets_of(name: str, detector: Detector, slices: int, first: int) -> list[l
     small = np.empty(SMALL_BYTES, np.uint8)
     out = []
     for number, (pole, rate) in enumerate((pole, rate) for pole in POLES for rate in rates):
-        scene = replace(base, people_per_minute=rate, **pole)
+        scene = replace(base, people_per_minute=rate, height=pole[0], tilt=pole[1], turn=pole[2])
         street = Street(scene, HELD_OUT_SEEDS + first + number)
         seen = []
         for k in range(slices):
@@ -57,8 +59,11 @@ def report(name: str, streets: list[list[Seen]], threshold: float) -> str:
         return f"{name:9} {len(every):5} slices  false persons a slice {found.mean():.4f}"
     mae, bias = occupancy_error(streets, threshold)
     bands = "  ".join(f"{band}: {share:.2f} ({n})" for band, n, share in recalls(every, threshold))
-    return (f"{name:9} {len(every):5} slices  AP50 {average_precision(every):.3f}  occupancy MAE {mae:6.1%} bias {bias:+6.1%}"
-            f"  a slice MAE {np.abs(found - there).mean():.2f} of {there.mean():.1f}  recall by height {bands}")
+    return (
+        f"{name:9} {len(every):5} slices  AP50 {average_precision(every):.3f}"
+        f"  occupancy MAE {mae:6.1%} bias {bias:+6.1%}"
+        f"  a slice MAE {np.abs(found - there).mean():.2f} of {there.mean():.1f}  recall by height {bands}"
+    )
 
 
 def main() -> None:

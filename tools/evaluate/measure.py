@@ -51,8 +51,12 @@ class Detector:
         self._input = DetectorInput()
         heat, box = (self._network.output_entry(meaning) for meaning in ("heat", "box"))
         everywhere = np.ones((MODEL_HEIGHT, MODEL_WIDTH), np.bool_)
-        self._decoder = Decoder(Quantised(heat.scale, heat.zero_point), Quantised(box.scale, box.zero_point),
-                                threshold=LOWEST_SCORE, counted=everywhere)
+        self._decoder = Decoder(
+            Quantised(heat.scale, heat.zero_point),
+            Quantised(box.scale, box.zero_point),
+            threshold=LOWEST_SCORE,
+            counted=everywhere,
+        )
         self.milliseconds: list[float] = []
 
     def look(self, small: npt.NDArray[np.uint8]) -> tuple[Floats, Floats]:
@@ -128,8 +132,10 @@ def occupancy_error(streets: list[list[Seen]], threshold: float) -> tuple[float,
     """Return MAE and bias of mean occupancy over streets, as shares of the true mean occupancy."""
     pairs = [(float(f.mean()), float(t.mean())) for f, t in (counts(street, threshold) for street in streets)]
     whole = max(sum(there for _, there in pairs), 1e-9)
-    return (sum(abs(found - there) for found, there in pairs) / whole,
-            sum(found - there for found, there in pairs) / whole)
+    return (
+        sum(abs(found - there) for found, there in pairs) / whole,
+        sum(found - there for found, there in pairs) / whole,
+    )
 
 
 def recalls(slices: list[Seen], threshold: float) -> list[tuple[str, int, float]]:

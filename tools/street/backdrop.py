@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +58,8 @@ def _noise(rng: np.random.Generator, size: int = 256) -> Floats:
 
 def _sample(noise: Floats, a: Floats, b: Floats, per_metre: float) -> Floats:
     size = noise.shape[0]
-    return noise[(b * per_metre).astype(np.int32) % size, (a * per_metre).astype(np.int32) % size]
+    values: Floats = noise[(b * per_metre).astype(np.int32) % size, (a * per_metre).astype(np.int32) % size]
+    return values
 
 
 class _Painter:
@@ -104,7 +106,7 @@ class _Painter:
             + 0.16 * _sample(self.noise, self.along, self.across, 22)
             + 0.10 * self.fine * _sample(self.noise, self.along, self.across, 160)
         )
-        return base[None, None] * (tone * stain * (1 - 0.32 * line))[..., None]
+        return np.asarray(base[None, None] * (tone * stain * (1 - 0.32 * line))[..., None], np.float32)
 
     def _asphalt(self) -> Floats:
         rng = self.rng
@@ -123,20 +125,21 @@ class _Painter:
             start = rng.uniform(-7, 5)
             paint |= (self.along > start) & (self.along < start + 3.6) & (np.mod(self.across, 0.9) < 0.45)
         worn = 0.75 + 0.2 * _sample(self.noise, self.along, self.across, 60)
-        return np.where(paint[..., None], worn[..., None] * np.array([0.86, 0.86, 0.83]), colour)
+        white = worn[..., None] * np.array([0.86, 0.86, 0.83])
+        return np.asarray(np.where(paint[..., None], white, colour), np.float32)
 
     def _wall(self) -> Floats:
         """Shopfronts: each a few metres wide with a window, a door, a sign, posters."""
         rng = self.rng
         colour = np.zeros_like(self.rgb)
         edges = np.cumsum(rng.uniform(3, 7, 40)) - 90
-        for k, (left, right) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        for k, (left, right) in enumerate(pairwise(edges)):
             here = self.is_wall & (self.along >= left) & (self.along < right)
             if not here.any():
                 continue
             a, z = self.along[here] - left, self.up[here]
             colour[here] = self._shop(a, z, float(right - left), k)
-        return colour * (1 + 0.09 * _sample(self.noise, self.along, self.up, 55))[..., None]
+        return np.asarray(colour * (1 + 0.09 * _sample(self.noise, self.along, self.up, 55))[..., None], np.float32)
 
     def _shop(self, a: Floats, z: Floats, width: float, k: int) -> Floats:
         rng = self.rng

@@ -202,8 +202,8 @@ class Body:
         )
         nose = egg((0.12 * r, 0.17 * r, 0.2 * r), d, (0, 0.9 * r, -0.12 * r))
         pieces = [_paint(joined(skull, nose), self._face)]
-        for side in (-1, 1):
-            pieces.append(_paint(egg((0.09 * r, 0.14 * r, 0.22 * r), d, (side * 0.71 * r, -0.05 * r, 0)), look.skin))
+        ear = (0.09 * r, 0.14 * r, 0.22 * r)
+        pieces += [_paint(egg(ear, d, (side * 0.71 * r, -0.05 * r, 0)), look.skin) for side in (-1, 1)]
         pieces += self._hair(r, d)
         self.parts["head"] = (
             np.concatenate([p[0] for p in pieces]),
@@ -291,9 +291,8 @@ class Body:
                 egg((0.045 * w,) * 3, d, (0, 0, -b.upper)),
             )
             cut = b.upper * 0.6 if look.sleeves == "short" else 9.0
-            self.parts[f"{side} upper"] = _paint(
-                arm, lambda p, cut=cut: _choose(-p[:, 2] > cut, look.skin, _flat(p, sleeve))
-            )  # type: ignore[misc] # bound at once
+            below = -arm[0][:, 2] > cut
+            self.parts[f"{side} upper"] = (*arm, _choose(below, look.skin, _flat(arm[0], sleeve)))
             self.parts[f"{side} fore"] = _paint(
                 tube(b.fore, [0.045 * w, 0.043 * w, 0.032 * w], [0.045 * w, 0.043 * w, 0.030 * w], d),
                 look.skin if look.sleeves == "short" else sleeve,
@@ -326,8 +325,8 @@ def _leg(pose: Pose, b: Bones, side: str, sign: int, thigh: float, knee: float, 
 
 
 def _arm(pose: Pose, b: Bones, side: str, sign: int, swing: float, elbow: float, chest: Floats, base: Floats) -> None:
-    upper = about_y(-sign * 0.13) @ about_x(swing)
-    lower = upper @ about_x(elbow)
+    upper: Floats = (about_y(-sign * 0.13) @ about_x(swing)).astype(np.float32)
+    lower: Floats = (upper @ about_x(elbow)).astype(np.float32)
     joint = base + chest @ np.array([sign * b.shoulder * 0.90, 0, b.trunk * 0.79], np.float32)
     elbow_at = joint + upper @ np.array([0, 0, -b.upper], np.float32)
     wrist = elbow_at + lower @ np.array([0, 0, -b.fore], np.float32)

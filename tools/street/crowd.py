@@ -109,7 +109,7 @@ class Crowd:
 
     def _arrivals(self, minute: int) -> list[Walker]:
         rng = np.random.default_rng([self._seed, minute + 1_000_000])
-        scene, out = self._scene, []
+        scene, out = self._scene, list[Walker]()
         for _ in range(int(rng.poisson(scene.people_per_minute / MEAN_GROUP))):
             out += self._group(rng, minute, len(out))
         for kind, rate in (("car", scene.cars_per_minute), ("dog", scene.dogs_per_minute)):

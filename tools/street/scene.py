@@ -52,12 +52,12 @@ class Scene:
 
 
 def busy() -> Scene:
-    """A shopping street at noon: about ten people in view."""
+    """Return a shopping street at noon: about ten people in view."""
     return Scene(people_per_minute=40.0)
 
 
 def quiet() -> Scene:
-    """A side street: usually nobody, sometimes one or two."""
+    """Return a side street: usually nobody, sometimes one or two."""
     return Scene(people_per_minute=2.0, turn=-18.0, tilt=33.0, cars_per_minute=1.0, dogs_per_minute=0.2)
 
 
@@ -67,7 +67,7 @@ def empty() -> Scene:
 
 
 def night() -> Scene:
-    """A street under one lamp."""
+    """Return a street under one lamp."""
     return Scene(people_per_minute=12.0, light="night", turn=-10.0)
 
 

@@ -29,7 +29,7 @@ def tube(length: float, wide: Sequence[float], deep: Sequence[float], density: f
     ``wide`` (along x) and ``deep`` (along y) are half axes at evenly spaced stations; ends are closed by
     letting the last five hundredths shrink. ``density`` is points a metre.
     """
-    girth = 2 * np.pi * max(max(wide), max(deep))
+    girth = 2 * np.pi * max(*wide, *deep)
     rows = max(3, int(length * density) + 1)
     around = max(6, int(girth * density) + 1)
     t = np.linspace(0, 1, rows, dtype=np.float32)
@@ -87,10 +87,8 @@ def hoop(radius: float, thick: float, density: float, centre: tuple[float, float
     """Sample a wheel's tyre standing in the y-z plane."""
     around = max(24, int(2 * np.pi * radius * density))
     tyre = max(4, int(2 * np.pi * thick * density) + 2)
-    s, t = np.meshgrid(
-        np.linspace(0, 2 * np.pi, around, endpoint=False), np.linspace(0, 2 * np.pi, tyre, endpoint=False)
-    )
-    s, t = s.ravel(), t.ravel()
+    s = np.repeat(np.linspace(0, 2 * np.pi, around, endpoint=False), tyre)
+    t = np.tile(np.linspace(0, 2 * np.pi, tyre, endpoint=False), around)
     normals = np.stack([np.sin(t), np.cos(t) * np.cos(s), np.cos(t) * np.sin(s)], axis=1).astype(np.float32)
     spine = np.stack([np.zeros_like(s), radius * np.cos(s), radius * np.sin(s)], axis=1)
     points = spine + thick * normals + np.array(centre)

@@ -49,7 +49,7 @@ class Sprite:
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """A cloud ready to be drawn: points and unit normals (3, N) float32 metres; paint (3, N) = luma, U, V of -0.5..1."""
+    """A cloud ready to be drawn: points and unit normals (3, N) float32, metres; paint (3, N): luma, signed chroma."""
 
     points: Floats
     normals: Floats

@@ -205,13 +205,11 @@ class Street:
             if depth < 2.5 or (kind == "car" and lay.far_kerb == lay.kerb):
                 continue
             density, over = self._detail((x, y), 0.7)
-            shape = (
-                things.post(rng, density)
-                if kind == "post"
-                else things.tree(rng, density)
-                if kind == "tree"
-                else things.car(tuple(float(c) for c in rng.uniform(0.1, 0.9, 3)), density)
-            )  # type: ignore[arg-type] # three of them
+            red, green, blue = (float(c) for c in rng.uniform(0.1, 0.9, 3))
+            if kind == "car":
+                shape = things.car((red, green, blue), density)
+            else:
+                shape = things.post(rng, density) if kind == "post" else things.tree(rng, density)
             heading = lay.turn - math.pi / 2 if kind == "car" else lay.turn
             stamp, _, _, fall = self._cast(
                 things.surface_of(shape, heading, self._lamp.tint), (x, y), self._lamp_at((x, y)), over

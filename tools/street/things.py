@@ -29,7 +29,7 @@ def surface_of(pieces: Sequence[tuple[Cloud, Colour]], heading: float, tint: Col
 
 
 def umbrella(stature: float, colour: Colour, density: float) -> list[tuple[Cloud, Colour]]:
-    """An open umbrella held over a person ``stature`` metres tall."""
+    """Return an open umbrella held over a person ``stature`` metres tall."""
     points, normals = egg((0.52, 0.52, 0.26), density, (0.1, 0.05, stature + 0.02))
     dome = points[:, 2] > stature + 0.04
     inside = (points[dome], -normals[dome])
@@ -43,7 +43,7 @@ def umbrella(stature: float, colour: Colour, density: float) -> list[tuple[Cloud
 
 
 def bicycle(colour: Colour, density: float) -> list[tuple[Cloud, Colour]]:
-    """A town bicycle without its rider."""
+    """Return a town bicycle without its rider."""
     d = density * 1.5
     tyre = joined(hoop(0.33, 0.022, d, (0, -0.52, 0.34)), hoop(0.33, 0.022, d, (0, 0.55, 0.34)))
     bars = []
@@ -64,7 +64,7 @@ def bicycle(colour: Colour, density: float) -> list[tuple[Cloud, Colour]]:
 
 
 def dog(size: float, colour: Colour, density: float) -> list[tuple[Cloud, Colour]]:
-    """A dog, ``size`` metres at the shoulder."""
+    """Return a dog, ``size`` metres at the shoulder."""
     s = size
     clouds = [
         egg((0.22 * s, 0.62 * s, 0.26 * s), density, (0, 0, 0.78 * s)),
@@ -72,32 +72,20 @@ def dog(size: float, colour: Colour, density: float) -> list[tuple[Cloud, Colour
         egg((0.08 * s, 0.14 * s, 0.08 * s), density, (0, 0.95 * s, 1.02 * s)),
         egg((0.04 * s, 0.28 * s, 0.05 * s), density, (0, -0.8 * s, 0.98 * s)),
     ]
-    for x in (-0.13, 0.13):
-        for y in (-0.4, 0.42):
-            clouds.append(
-                turned(
-                    tube(0.7 * s, [0.07 * s, 0.045 * s], [0.07 * s, 0.045 * s], density),
-                    about_x(0.1),
-                    (x * s, y * s, 0.7 * s),
-                )
-            )
+    leg = turned(tube(0.7 * s, [0.07 * s, 0.045 * s], [0.07 * s, 0.045 * s], density), about_x(0.1))
+    places = [(x * s, y * s, 0.7 * s) for x in (-0.13, 0.13) for y in (-0.4, 0.42)]
+    clouds += [(leg[0] + np.array(at, np.float32), leg[1]) for at in places]
     return [(joined(*clouds), colour)]
 
 
 def car(colour: Colour, density: float) -> list[tuple[Cloud, Colour]]:
-    """A small saloon, 4.2 m long."""
+    """Return a small saloon, 4.2 m long."""
     hull = joined(box((1.66, 4.1, 0.5), density, (0, 0, 0.55)), egg((0.84, 2.1, 0.36), density, (0, 0, 0.68)))
     cabin = egg((0.72, 1.25, 0.62), density, (0, -0.25, 0.92))
     keep = cabin[0][:, 2] > 0.86
     roof = cabin[0][:, 2] > 1.38
     glass = keep & ~roof
-    wheels = [
-        turned(
-            tube(0.2, [0.3, 0.3, 0.02], [0.3, 0.3, 0.02], density), about_y(side * math.pi / 2), (side * -0.72, y, 0.3)
-        )
-        for side in (-1, 1)
-        for y in (-1.3, 1.3)
-    ]
+    wheels = [egg((0.11, 0.31, 0.31), density, (side * 0.74, y, 0.31)) for side in (-1, 1) for y in (-1.3, 1.3)]
     lamps = joined(*(egg((0.14, 0.06, 0.08), density, (x, 2.06, 0.66)) for x in (-0.6, 0.6)))
     tail = joined(*(egg((0.14, 0.06, 0.08), density, (x, -2.06, 0.7)) for x in (-0.6, 0.6)))
     return [
@@ -111,7 +99,7 @@ def car(colour: Colour, density: float) -> list[tuple[Cloud, Colour]]:
 
 
 def post(rng: np.random.Generator, density: float) -> list[tuple[Cloud, Colour]]:
-    """A sign post, a bollard, a bin or a drinks machine."""
+    """Return a sign post, a bollard, a bin or a drinks machine."""
     kind = str(rng.choice(["sign", "bollard", "bin", "machine", "lamp"]))
     grey = float(rng.uniform(0.25, 0.7))
     if kind == "bollard":
@@ -137,7 +125,7 @@ def post(rng: np.random.Generator, density: float) -> list[tuple[Cloud, Colour]]
 
 
 def tree(rng: np.random.Generator, density: float) -> list[tuple[Cloud, Colour]]:
-    """A street tree with a loose crown, in its square of earth."""
+    """Return a street tree with a loose crown, in its square of earth."""
     tall = float(rng.uniform(2.0, 2.7))
     pieces: list[tuple[Cloud, Colour]] = [
         (tube(tall + 0.6, [0.14, 0.1, 0.09, 0.05], [0.14, 0.1, 0.09, 0.05], density, up=True), (0.30, 0.24, 0.18)),

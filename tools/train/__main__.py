@@ -23,13 +23,22 @@ LICENCE = "Apache-2.0"
 def _detector(asked: argparse.Namespace) -> None:
     shards: Path = asked.out / "shards"
     if asked.smoke:
-        build.build(asked.data, shards, pictures=64, minutes=2, seed=asked.seed, tier_b=not asked.without_tier_b, shard=32)
+        build.build(
+            asked.data, shards, pictures=64, minutes=2, seed=asked.seed, tier_b=not asked.without_tier_b, shard=32
+        )
         loop.train(shards, asked.out, minutes=10, seed=asked.seed, most_steps=30)
     else:
         have = len(Shelf(shards)) if shards.exists() else 0
         if have < asked.pictures:
-            build.build(asked.data, shards, pictures=asked.pictures - have, minutes=asked.minutes, seed=asked.seed,
-                        tier_b=not asked.without_tier_b, first=have)
+            build.build(
+                asked.data,
+                shards,
+                pictures=asked.pictures - have,
+                minutes=asked.minutes,
+                seed=asked.seed,
+                tier_b=not asked.without_tier_b,
+                first=have,
+            )
         loop.train(shards, asked.out, minutes=asked.minutes, seed=asked.seed)
     if asked.export is None:
         return
@@ -66,7 +75,9 @@ def main() -> None:
     """Read the command line and do it."""
     parser = argparse.ArgumentParser(prog="python -m tools.train", description=__doc__)
     parser.add_argument("what", choices=("detector", "attributes"))
-    parser.add_argument("--data", type=Path, required=True, help="folder with people/annotations.json and people/images")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with people/annotations.json and people/images"
+    )
     parser.add_argument("--out", type=Path, required=True, help="checkpoints and shards; outside the project")
     parser.add_argument("--export", type=Path, help="write the int8 model and its manifest entry here")
     parser.add_argument("--minutes", type=float, default=75, help="of training, all runs together")

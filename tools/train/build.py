@@ -43,8 +43,18 @@ def samples(data: Path, seed: int, *, tier_b: bool) -> Iterator[Sample]:
                 yield real_sample(photos, rng)
 
 
-def build(data: Path, out: Path, *, pictures: int, minutes: float, seed: int, tier_b: bool, first: int = 0, shard: int = PER_SHARD) -> int:
-    """Write shards until ``pictures`` or ``minutes`` are reached; returns the number of pictures. ``first`` are there."""
+def build(
+    data: Path,
+    out: Path,
+    *,
+    pictures: int,
+    minutes: float,
+    seed: int,
+    tier_b: bool,
+    first: int = 0,
+    shard: int = PER_SHARD,
+) -> int:
+    """Write shards until ``pictures`` or ``minutes`` are reached; ``first`` are there. Returns how many were added."""
     out.mkdir(parents=True, exist_ok=True)
     every = read_folder(data, tier_b=tier_b)
     (out / "sources.json").write_text(json.dumps(sources(every), indent=1))

@@ -30,7 +30,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What the manifest says of a file; ``error`` is the mean absolute int8 - float difference an output, real units."""
+    """What the manifest says of a file; ``error`` is each output's mean absolute difference to float, real units."""
 
     file: Path
     sha256: str
@@ -60,7 +60,7 @@ def attributes_of(checkpoint: Path) -> nn.Module:
 
 
 def export(model: nn.Module, meanings: tuple[str, ...], pictures: Picture, out: Path) -> Exported:
-    """Convert and quantise ``model``; ``pictures`` uint8 (n, batch, h, w, 3) calibrate it and measure the difference."""
+    """Convert and quantise ``model``; ``pictures`` uint8 (n, batch, h, w, 3) calibrate it and are compared on."""
     batch = torch.from_numpy(pictures[0]).float() / 255
     spatial = [k for k, meaning in enumerate(meanings) if meaning in ("heat", "box")]
     wrapped = litert_torch.to_channel_last_io(model, args=[0], outputs=spatial or None)
@@ -81,7 +81,7 @@ def export(model: nn.Module, meanings: tuple[str, ...], pictures: Picture, out: 
 
 
 def _widest(tool: quantizer.Quantizer, seen: list[dict[str, Floats]]) -> dict[str, Any]:
-    """Return each tensor's least and greatest value over all pictures; the tool's own moving average would cut peaks off."""
+    """Return each tensor's least and greatest value over all pictures; a moving average would cut peaks off."""
     widest: dict[str, Any] = {}
     for picture in seen:
         for name, found in tool.calibrate({"serving_default": [picture]}, num_threads=1).items():
@@ -111,8 +111,11 @@ def _facts(model: nn.Module, out: Path, meanings: tuple[str, ...], pictures: Pic
                 order[meaning] = min(fits, key=lambda k: float(np.abs(found[k] - real).mean()))
             sums[meaning] += float(np.abs(found[order[meaning]] - real).mean()) / len(pictures)
     return Exported(
-        out, hashlib.sha256(out.read_bytes()).hexdigest(), _tensor(source, ""),
-        [_tensor(details[order[m]], m) for m in meanings], {m: round(v, 5) for m, v in sums.items()},
+        out,
+        hashlib.sha256(out.read_bytes()).hexdigest(),
+        _tensor(source, ""),
+        [_tensor(details[order[m]], m) for m in meanings],
+        {m: round(v, 5) for m, v in sums.items()},
     )
 
 
@@ -123,5 +126,11 @@ def _real(values: npt.NDArray[np.int8], quantisation: tuple[float, int]) -> Floa
 
 def _tensor(details: dict[str, Any], meaning: str) -> dict[str, Any]:
     scale, zero = details["quantization"]
-    return {"name": str(details["name"]), "shape": [int(side) for side in details["shape"]], "dtype": "int8",
-            "scale": float(scale), "zero_point": int(zero), "meaning": meaning}
+    return {
+        "name": str(details["name"]),
+        "shape": [int(side) for side in details["shape"]],
+        "dtype": "int8",
+        "scale": float(scale),
+        "zero_point": int(zero),
+        "meaning": meaning,
+    }

@@ -165,7 +165,7 @@ def _average(mean: nn.Module, model: nn.Module, step: int) -> None:
 
 
 def train(shards: Path, out: Path, *, minutes: float, seed: int, most_steps: int | None = None) -> Path:
-    """Train until ``minutes`` (of all runs together) are spent; goes on where ``out`` left off. Returns the checkpoint."""
+    """Train until ``minutes`` (of all runs together) are spent, from where ``out`` left off. Returns the checkpoint."""
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
     path = out / "detector.pt"

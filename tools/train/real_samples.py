@@ -171,7 +171,7 @@ def cut_outs(photos: list[Photograph], smallest: int = 60) -> list[Image.Image]:
 def paste_people(
     sample: Sample, pieces: list[Image.Image], rng: np.random.Generator, horizon: float, foot: float
 ) -> Sample:
-    """Paste cut-out people onto a street sample; height grows linearly from ``horizon`` (row) to ``foot`` pixels at row 180."""
+    """Paste cut-out people onto a street; height grows from 0 at row ``horizon`` to ``foot`` pixels at row 180."""
     picture, boxes = sample[0].copy(), list(sample[1])
     for _ in range(int(rng.integers(1, 6))):
         row = float(rng.uniform(50, 200))

@@ -27,22 +27,30 @@ FALSE_PERSONS_ALLOWED = 0.02
 CHOOSING_SEED, MEASURING_SEED = 1_000, 5_000
 MINIMUM_HEIGHT = 70
 CONFIDENCES = {"sex": 0.70, "age": 0.50, "mask": 0.80}
-MASK_NOTE = "mask shares are of faces turned to the camera"
+FACES = "synthetic street of tools/street; faces of fairface_540 and kaggle_face_mask_detection_853 (tier B)"
 
 
 def described(sources: Path) -> str:
     """Return one line on what a model was trained on."""
     found = json.loads(sources.read_text())
-    parts = [f"{name} (tier {facts['tier']}, {facts['pictures']} pictures, sha256 {facts['sha256'][:16]})"
-             for name, facts in found.items()]
+    parts = [
+        f"{name} (tier {facts['tier']}, {facts['pictures']} pictures, sha256 {facts['sha256'][:16]})"
+        for name, facts in found.items()
+    ]
     return "synthetic street of tools/street; " + "; ".join(parts)
 
 
 def detector(directory: Path, made: Exported, *, threshold: float | None, data: str) -> None:
     """Choose the threshold, measure, write the entry."""
     entry: dict[str, Any] = {
-        "file": made.file.name, "sha256": made.sha256, "task": "persons", "licence": LICENCE, "training_data": data,
-        "score_threshold": threshold or 0.4, "input": {**made.input, "meaning": "picture"}, "output": made.outputs,
+        "file": made.file.name,
+        "sha256": made.sha256,
+        "task": "persons",
+        "licence": LICENCE,
+        "training_data": data,
+        "score_threshold": threshold or 0.4,
+        "input": {**made.input, "meaning": "picture"},
+        "output": made.outputs,
         "measured": {},
     }
     replace_entry(directory, entry)
@@ -100,21 +108,35 @@ def attributes(directory: Path, made: Exported, crops: Path) -> None:
                 continue
             measured.update(_accuracy(f"{where}_{name}", answers[k][here], classes[here, k], CONFIDENCES[name]))
     measured.update({f"int8_error_{name}": error for name, error in made.error.items()})
-    replace_entry(directory, {
-        "file": made.file.name, "sha256": made.sha256, "task": "attributes", "licence": LICENCE,
-        "training_data": "synthetic street of tools/street; faces of fairface_540 and kaggle_face_mask_detection_853 (tier B)",
-        "minimum_height_pixels": MINIMUM_HEIGHT, "input": {**made.input, "meaning": "upper_bodies"}, "output": outputs,
-        "measured": measured,
-    })
+    replace_entry(
+        directory,
+        {
+            "file": made.file.name,
+            "sha256": made.sha256,
+            "task": "attributes",
+            "licence": LICENCE,
+            "training_data": FACES,
+            "minimum_height_pixels": MINIMUM_HEIGHT,
+            "input": {**made.input, "meaning": "upper_bodies"},
+            "output": outputs,
+            "measured": measured,
+        },
+    )
 
 
-def _accuracy(name: str, scores: npt.NDArray[np.float32], truth: npt.NDArray[np.int64], confidence: float) -> dict[str, float]:
+def _accuracy(
+    name: str, scores: npt.NDArray[np.float32], truth: npt.NDArray[np.int64], confidence: float
+) -> dict[str, float]:
     """Return accuracy and balanced accuracy of all, accuracy and share of the answered."""
     best, sure = scores.argmax(axis=1), scores.max(axis=1) >= confidence
     right = best == truth
     classes = np.unique(truth)
-    out = {f"{name}_n": float(len(truth)), f"{name}_accuracy": float(right.mean()),
-           f"{name}_balanced": float(np.mean([right[truth == c].mean() for c in classes])), f"{name}_answered": float(sure.mean())}
+    out = {
+        f"{name}_n": float(len(truth)),
+        f"{name}_accuracy": float(right.mean()),
+        f"{name}_balanced": float(np.mean([right[truth == c].mean() for c in classes])),
+        f"{name}_answered": float(sure.mean()),
+    }
     if sure.any():
         out[f"{name}_accuracy_answered"] = float(right[sure].mean())
     return {key: round(value, 3) for key, value in out.items()}
@@ -131,7 +153,9 @@ def _answers(made: Exported, pictures: npt.NDArray[np.uint8]) -> list[npt.NDArra
         run.set_tensor(source, (pictures[start : start + 8] ^ 0x80).view(np.int8))
         run.invoke()
         for k, output in enumerate(made.outputs):
-            logits = (run.get_tensor(numbers[output["name"]]["index"]).astype(np.float32) - output["zero_point"]) * output["scale"]
+            logits = (
+                run.get_tensor(numbers[output["name"]]["index"]).astype(np.float32) - output["zero_point"]
+            ) * output["scale"]
             grown = np.exp(logits - logits.max(axis=1, keepdims=True))
             found[k].append(grown / grown.sum(axis=1, keepdims=True))
     whole = [np.concatenate(parts) for parts in found]

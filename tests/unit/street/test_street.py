@@ -43,7 +43,7 @@ def test_another_seed_is_another_street(street: Street) -> None:
     assert drawn(street, 10.0)[0].tobytes() != drawn(Street(still_scene(), 6, width=640), 10.0)[0].tobytes()
 
 
-def test_boxes_enclose_what_was_drawn(street: Street) -> None:
+def test_boxes_enclose_what_was_drawn() -> None:
     """Against the same second with nobody: every strongly changed pixel lies in a box or in a shadow's reach."""
     alone = Street(still_scene(people_per_minute=0, light="dusk"), 5, width=640)
     crowded = Street(still_scene(light="dusk"), 5, width=640)
@@ -130,7 +130,7 @@ def test_a_wrong_buffer_is_refused(street: Street, wrong: int) -> None:
 
 @pytest.mark.parametrize("bad", [{"tilt": 5.0}, {"height": 20.0}, {"people_per_minute": -1.0}, {"light": "noon"}])
 def test_an_impossible_scene_is_refused(bad: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"must|\.\."):
         replace(busy(), **bad)  # type: ignore[arg-type] # wrong on purpose
 
 

@@ -23,7 +23,9 @@ def test_training_pictures_equal_the_counters_tensor() -> None:
 
 def test_shards_keep_boxes_with_their_pictures(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
-    made = [(rng.integers(0, 256, (180, 320, 3), dtype=np.uint8), rng.random((k, 5)).astype(np.float32)) for k in (2, 0, 3)]
+    made = [
+        (rng.integers(0, 256, (180, 320, 3), dtype=np.uint8), rng.random((k, 5)).astype(np.float32)) for k in (2, 0, 3)
+    ]
     write(tmp_path, 0, made)
     shelf = Shelf(tmp_path)
     write(tmp_path, 1, made[:1])
