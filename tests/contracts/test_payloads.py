@@ -14,6 +14,7 @@ from firmware.city.shapes import FOLDABLE, REASONS, TENTHS, TWENTIETHS, Folded, 
 from firmware.city.standing import BAND_MS, CHECKPOINT, REASON_PATTERN, Band, reason_code
 from firmware.city.topics import Kind
 from firmware.flow.record import CATEGORIES
+from firmware.ground.errors import CityError
 from tools.contracts import FOLDER, NAMES, PLACE, files, schema
 
 EXAMPLES = [(name, text) for name, text in files().items() if name.endswith(".example.json")]
@@ -73,6 +74,10 @@ def test_a_suppressed_minute_has_no_measured_number() -> None:
     numbers = {key for key, value in told.items() if isinstance(value, int | float) and not isinstance(value, bool)}
     assert numbers == {"spSeq", "spSlicesPlanned"}
     assert told["congested"] is False
+    crowded = files()["flow-minute.suppressed.example.json"].replace(b'"congested":false', b'"congested":true')
+    with pytest.raises(CityError):
+        gate(Kind.MINUTE, crowded, PLACE)
+    assert not jsonschema.Draft202012Validator(schema(Kind.MINUTE)).is_valid(json.loads(crowded))
 
 
 def test_lists_are_those_of_people_flow() -> None:
