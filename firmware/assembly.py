@@ -44,6 +44,7 @@ from firmware.ground.supervise import RestartBudget, keep_running
 from firmware.upkeep import status as status_house
 from firmware.upkeep.memory import peak_rss_kib
 from firmware.upkeep.report import Health, PoleReport, SystemName
+from firmware.upkeep.settings import Profile
 from firmware.upkeep.whole import Settings
 
 SMALL: Final = PictureFormat(640, 360)
@@ -186,27 +187,64 @@ async def build(
     for folder in (state, state / "city"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     stack.enter_context(held_for_life(state / "running"))
-    lock = PoleLock(state / "lock")
-    keystore, signer = await open_pole_keys(settings.footage, state, settings.place.ledger_origin, log)
-    async with lock.held():
-        ledger = await asyncio.to_thread(Ledger.open, state / "ledger", signer, clock)
-    small_memory = stack.enter_context(
-        contextlib.closing(SlotMemory(SMALL.frame_bytes, SMALL_SLOTS, profile=profile, name="small"))
-    )
     picture = PictureFormat(settings.footage.width, settings.footage.height)
-    main_memory = stack.enter_context(
-        contextlib.closing(SlotMemory(picture.frame_bytes, MAIN_SLOTS, profile=profile, name="main"))
-    )
-    small, main = SmallFrames(small_memory, clock), MainFrames(main_memory, clock)
-    counter = CounterProcess(small_memory, settings.models, settings.flow, clock=clock, log=log, profile=profile)
+    small = SmallFrames(_memory(stack, SMALL, SMALL_SLOTS, profile, "small"), clock)
+    main = MainFrames(_memory(stack, picture, MAIN_SLOTS, profile, "main"), clock)
+    counter = CounterProcess(small.memory, settings.models, settings.flow, clock=clock, log=log, profile=profile)
     stack.push_async_callback(counter.close)
-    recorder = RecorderProcess(main_memory, _recording(settings), profile=profile, clock=clock, log=log)
+    recorder = RecorderProcess(main.memory, _recording(settings), profile=profile, clock=clock, log=log)
     stack.push_async_callback(recorder.close)
     outbox = await stack.enter_async_context(
         Outbox.opened(state / "city" / "outbox.sqlite", settings.place, clock, log)
     )
-    footage = state / "footage"
-    parts = Parts(
+    parts = await _parts(settings, recorder, clock, log, accept_lost_keys=accept_lost_keys)
+    health = Health()
+    report = PoleReport(
+        settings=settings.pole,
+        flow_settings=settings.flow,
+        footage_settings=settings.footage,
+        place=settings.place,
+        health=health,
+        small=small,
+        main=main,
+        figures=flow_house.Figures(),
+        counters=parts.counters,
+        outbox=outbox,
+        ledger=parts.ledger,
+        clock=clock,
+        started_utc_ns=clock.utc_ns(),
+        progress=lambda: publisher.progress if publisher else None,
+        missing_walls=lambda: _missing_walls(counter, recorder, small, main),
+    )
+    publisher = _publisher(settings, outbox, connect, report, clock, log) if connect else None
+    if publisher is None:
+        health.note("city", "off")
+    return Pole(
+        settings=settings,
+        clock=clock,
+        log=log,
+        small=small,
+        main=main,
+        counter=counter,
+        recorder=recorder,
+        outbox=outbox,
+        publisher=publisher,
+        parts=parts,
+        report=report,
+        health=health,
+        budget=budget,
+    )
+
+
+async def _parts(
+    settings: Settings, recorder: RecorderProcess, clock: Clock, log: Log, *, accept_lost_keys: bool
+) -> Parts:
+    state, footage, profile = settings.state, settings.state / "footage", settings.pole.profile
+    keystore, signer = await open_pole_keys(settings.footage, state, settings.place.ledger_origin, log)
+    lock = PoleLock(state / "lock")
+    async with lock.held():
+        ledger = await asyncio.to_thread(Ledger.open, state / "ledger", signer, clock)
+    return Parts(
         settings=settings.footage,
         origin=Origin(
             pole=settings.pole.pole,
@@ -226,60 +264,33 @@ async def build(
         log=log,
         accept_lost_keys=accept_lost_keys,
     )
-    health = Health()
 
-    def missing_walls() -> Sequence[str]:
-        walls = (*counter.missing_walls, *recorder.missing_walls, *small_memory.walls.missing())
-        return tuple(dict.fromkeys((*walls, *main_memory.walls.missing())))
 
-    report = PoleReport(
-        settings=settings.pole,
-        flow_settings=settings.flow,
-        footage_settings=settings.footage,
+def _publisher(
+    settings: Settings, outbox: Outbox, connect: Connect, report: PoleReport, clock: Clock, log: Log
+) -> Publisher:
+    broker = settings.pole.broker
+    return Publisher(
+        outbox,
+        connect,
+        report,
         place=settings.place,
-        health=health,
-        small=small,
-        main=main,
-        figures=flow_house.Figures(),
-        counters=parts.counters,
-        outbox=outbox,
-        ledger=ledger,
-        clock=clock,
-        started_utc_ns=clock.utc_ns(),
-        progress=lambda: publisher.progress if publisher else None,
-        missing_walls=missing_walls,
-    )
-    publisher = (
-        Publisher(
-            outbox,
-            connect,
-            report,
-            place=settings.place,
-            clock=clock,
-            log=log,
-            jitter=random.random,
-            hold_without_subscriber=settings.pole.broker is None or settings.pole.broker.hold_without_subscriber,
-        )
-        if connect
-        else None
-    )
-    if publisher is None:
-        health.note("city", "off")
-    return Pole(
-        settings=settings,
         clock=clock,
         log=log,
-        small=small,
-        main=main,
-        counter=counter,
-        recorder=recorder,
-        outbox=outbox,
-        publisher=publisher,
-        parts=parts,
-        report=report,
-        health=health,
-        budget=budget,
+        jitter=random.random,
+        hold_without_subscriber=broker is None or broker.hold_without_subscriber,
     )
+
+
+def _memory(stack: AsyncExitStack, picture: PictureFormat, slots: int, profile: Profile, name: str) -> SlotMemory:
+    return stack.enter_context(contextlib.closing(SlotMemory(picture.frame_bytes, slots, profile=profile, name=name)))
+
+
+def _missing_walls(
+    counter: CounterProcess, recorder: RecorderProcess, small: SmallFrames, main: MainFrames
+) -> Sequence[str]:
+    pools = (*small.memory.walls.missing(), *main.memory.walls.missing())
+    return tuple(dict.fromkeys((*counter.missing_walls, *recorder.missing_walls, *pools)))
 
 
 def _recording(settings: Settings) -> RecorderSettings:

@@ -3,6 +3,7 @@
 Knows:  a stable code, what went wrong, where, which clause asks for it, what to do next.
 Never:  personal data, a secret, a foreign exception's free text from a device.
 Leaves: one line for a person, the same facts as a mapping for ``--json``.
+Clauses: each error names its own.
 
     PoleError
     |- ConfigError         E-CONFIG-*     a file of settings is wrong; nothing was started

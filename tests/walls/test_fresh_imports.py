@@ -46,19 +46,19 @@ def loaded_by(module: str) -> set[str]:
     [
         (
             "firmware.counter",
-            {"pyrage", "cryptography", "sqlite3", "av", "ssl", "aiomqtt", "firmware.footage", "firmware.city"},
+            {"pyrage", "cryptography", "sqlite3", "av", "aiomqtt", "firmware.footage", "firmware.city"},
         ),
         (
             "firmware.recorder",
-            {"ai_edge_litert", "sqlite3", "ssl", "aiomqtt", "firmware.flow", "firmware.city", "firmware.custody"},
+            {"ai_edge_litert", "sqlite3", "aiomqtt", "firmware.flow", "firmware.city", "firmware.custody"},
         ),
         (
             "firmware.mint",
-            {"ai_edge_litert", "av", "sqlite3", "ssl", "aiomqtt", "firmware.flow", "firmware.city", "firmware.custody"},
+            {"ai_edge_litert", "av", "sqlite3", "aiomqtt", "firmware.flow", "firmware.city", "firmware.custody"},
         ),
         (
             "firmware.flow.run",
-            {"pyrage", "cryptography", "sqlite3", "av", "ssl", "aiomqtt", "firmware.footage", "firmware.city"},
+            {"pyrage", "cryptography", "sqlite3", "av", "aiomqtt", "firmware.footage", "firmware.city"},
         ),
         ("firmware.pole", {"firmware.custody", "firmware.drivers.mp4", "firmware.mint", "http.server", "aiohttp"}),
         ("firmware.custodian", {"aiomqtt", "ai_edge_litert", "firmware.camera", "firmware.flow", "firmware.city"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -59,7 +60,8 @@ MUTANTS = [
 
 
 def linted(root: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([LINT, "--no-cache"], cwd=root, capture_output=True, text=True, check=False)
+    wide = os.environ | {"COLUMNS": "250"}
+    return subprocess.run([LINT, "--no-cache"], cwd=root, capture_output=True, text=True, check=False, env=wide)
 
 
 @pytest.fixture(scope="module")
