@@ -154,7 +154,7 @@ class _Hashing(io.RawIOBase):
 
 def _members(tar: tarfile.TarFile, file: BinaryIO, where: str) -> dict[str, tarfile.TarInfo]:
     """Return the members by name, once the file is byte for byte a tar that :class:`Writer` writes."""
-    members, end = dict[str, tarfile.TarInfo](), 0
+    members, end, total_bytes = dict[str, tarfile.TarInfo](), 0, os.fstat(file.fileno()).st_size
     for member in tar:
         if not index.is_member(member.name):
             raise refused("E-CASE-SMUGGLED", f"a bundle has no member {ascii(member.name)[:120]}", where)
@@ -165,8 +165,10 @@ def _members(tar: tarfile.TarFile, file: BinaryIO, where: str) -> dict[str, tarf
         if header != _header(member.name, member.size, int(member.mtime)):  # no owner, link, comment or extra header
             raise refused("E-CASE-SMUGGLED", f"the header of {member.name} is not as the pole writes it", where)
         end += tarfile.BLOCKSIZE + member.size + padded
+        if end > total_bytes:
+            raise refused("E-CASE-HALF", f"it ends within {member.name}: only a part was copied", where)
         if _read_at(file, end - padded, padded) != bytes(padded):
-            raise refused("E-CASE-SMUGGLED", f"something stands behind {member.name}, or it is cut short", where)
+            raise refused("E-CASE-SMUGGLED", f"something stands behind {member.name}", where)
         members[member.name] = member
     if index.NOTE not in members:  # the last one the pole writes
         raise refused("E-CASE-HALF", f"it ends before {index.NOTE}: only a part was copied", where)
