@@ -60,6 +60,16 @@ class Stamp:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A stamp at its final size: all pixels, those of the chroma planes, first column and row (even)."""
+
+    full: Bytes
+    half: Bytes
+    left: int
+    top: int
+
+
 def placed(stamp: Stamp, column: float, row: float, ratio: float) -> Edges:
     """Return the drawn extent in picture pixels when the anchor lies at ``column``, ``row``."""
     x, y = column + stamp.left * ratio, row + stamp.top * ratio
@@ -99,16 +109,19 @@ class Canvas:
         resized = stamp.picture.resize((right - left, bottom - top), Image.Resampling.BILINEAR, box=source)
         return resized, left, top
 
-    def lay(self, stamp: Stamp, column: float, row: float, ratio: float, number: int) -> None:
-        """Lay a coloured stamp over the picture and mark its small pixels with ``number`` (0: nobody)."""
+    def fit(self, stamp: Stamp, column: float, row: float, ratio: float) -> Fitted | None:
+        """Bring a coloured stamp to its size and place; None where nothing of it falls inside the picture."""
         found = self._window(stamp, column, row, ratio)
         if found is None:
-            return
+            return None
         resized, left, top = found
-        full = np.asarray(resized)
+        return Fitted(np.asarray(resized), np.asarray(resized.reduce(2)), left, top)
+
+    def lay(self, fitted: Fitted, number: int) -> None:
+        """Lay a fitted stamp over the picture and mark its small pixels with ``number`` (0: nobody)."""
+        full, half, left, top = fitted.full, fitted.half, fitted.left, fitted.top
         height, width = full.shape[:2]
         _over(self.y[top : top + height, left : left + width], full[..., 0], full[..., 3])
-        half = np.asarray(resized.reduce(2))
         rows, columns = slice(top // 2, (top + height) // 2), slice(left // 2, (left + width) // 2)
         _over(self.u[rows, columns], half[..., 1], half[..., 3])
         _over(self.v[rows, columns], half[..., 2], half[..., 3])

@@ -116,7 +116,7 @@ def shadow(
     sx, sy, sz = towards_sun
     if sz < 0.15:
         return None
-    some = points[:, ::3]
+    some = points[:, ::5]
     ground = np.stack(
         [
             some[0] - some[2] * (sx / sz) + at[0],

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from tools.street import backdrop, things
 from tools.street.body import Body, pose_of
-from tools.street.canvas import Canvas, Stamp, halve, placed
+from tools.street.canvas import Canvas, Fitted, Stamp, halve, placed
 from tools.street.crowd import Crowd, Step, Walker
 from tools.street.lens import Lens
 from tools.street.scene import Scene
@@ -25,8 +25,8 @@ from tools.street.weather import Grain, lamp_of
 
 Bytes = npt.NDArray[np.uint8]
 SMALL_WIDTH = 640
-PHASES = 10
-CELL_COLUMNS, CELL_ROWS = 8, 9
+PHASES = 9
+CELL_COLUMNS, CELL_ROWS = 6, 7
 Stamps = tuple[Stamp, Stamp | None, Stamp | None, Stamp | None]
 """A walker's own stamp, what is before it (umbrella), what is behind (bicycle), its shadow."""
 
@@ -37,6 +37,7 @@ class _Standing:
     def __init__(self, stamp: Stamp, fall: Stamp | None, at: tuple[float, float, float], *, sways: bool) -> None:
         self.stamp, self.fall, self.sways = stamp, fall, sways
         self.column, self.row, self.depth = at
+        self.fitted: dict[int, Fitted | None] = {}
 
 
 class Street:
@@ -90,20 +91,30 @@ class Street:
         for _, k in sorted(order, reverse=True):
             if k < 0:
                 prop = self._standing[-k - 1]
-                sway = math.sin(seconds * 1.3 + k) * 1.6 if prop.sways else 0.0
-                ratio = self.lens.focal / prop.depth / prop.stamp.scale
-                self._canvas.lay(prop.stamp, prop.column + sway, prop.row, ratio, 0)
+                self._lay_prop(prop, round(math.sin(seconds * 1.3 + k) * 3) if prop.sways else 0)
                 continue
             (body, before, behind, _), walker, (column, row, depth) = drawn[k]
             for stamp, number in ((behind, 0), (body, k + 1 if walker.look else 0), (before, 0)):
-                if stamp is not None:
-                    self._canvas.lay(stamp, column, row, self.lens.focal / depth / stamp.scale, number)
+                if stamp is None:
+                    continue
+                fitted = self._canvas.fit(stamp, column, row, self.lens.focal / depth / stamp.scale)
+                if fitted is not None:
+                    self._canvas.lay(fitted, number)
         seen = np.bincount(self._canvas.ids.ravel(), minlength=len(drawn) + 1)
         return tuple(
             person
             for k, (stamps, walker, at) in enumerate(drawn)
             if (person := self._truth_of(stamps[0], walker, at, int(seen[k + 1]))) is not None
         )
+
+    def _lay_prop(self, prop: _Standing, sway: int) -> None:
+        """Lay something that stands; ``sway`` is half pixels to the right."""
+        if sway not in prop.fitted:
+            ratio = self.lens.focal / prop.depth / prop.stamp.scale
+            prop.fitted[sway] = self._canvas.fit(prop.stamp, prop.column + sway / 2, prop.row, ratio)
+        fitted = prop.fitted[sway]
+        if fitted is not None:
+            self._canvas.lay(fitted, 0)
 
     def _truth_of(self, stamp: Stamp, walker: Walker, at: tuple[float, float, float], seen: int) -> PersonTruth | None:
         column, row, depth = at
@@ -161,7 +172,7 @@ class Street:
         depth = max(self.lens.pixel(at[0], at[1], 0.9)[2], 1.0)
         scale = self.lens.focal / depth
         over = min(1.25, max(0.55, 95.0 / scale)) * coarse
-        return min(max(scale * over * 0.74, 12.0), 130.0), over
+        return min(max(scale * over * 0.70, 12.0), 130.0), over
 
     def _draw(self, walker: Walker, at: tuple[float, float], heading: float, phase: float | None) -> Stamps:
         lamp = self._lamp_at(at)
@@ -171,10 +182,10 @@ class Street:
                 things.car(walker.colour, density) if walker.kind == "car" else things.dog(0.45, walker.colour, density)
             )
             return self._cast(things.surface_of(shape, heading, lamp.tint), at, lamp, over)
-        level = math.ceil(math.log2(density) * 2)
+        level = math.ceil(math.log2(density) * 4)
         body = self._bodies.get((walker.number, level))
         if body is None:
-            body = self._bodies[walker.number, level] = Body(walker.look, 2 ** (level / 2), lamp.tint)
+            body = self._bodies[walker.number, level] = Body(walker.look, 2 ** (level / 4), lamp.tint)
         riding = walker.kind == "bicycle"
         pose = pose_of(walker.look, phase, holding=walker.holding, riding=riding)
         own = self._cast(body.surface(pose, heading), at, lamp, over)
@@ -189,7 +200,7 @@ class Street:
 
     def _cast(self, surface: Surface, at: tuple[float, float], lamp: Lamp, over: float) -> Stamps:
         stamp = Stamp.of(splat(surface, at=at, lens=self.lens, lamp=lamp, oversample=over))
-        fall = shadow(surface.points, at=at, lens=self.lens, towards_sun=lamp.towards_sun, scale=over * 0.4)
+        fall = shadow(surface.points, at=at, lens=self.lens, towards_sun=lamp.towards_sun, scale=over * 0.3)
         return stamp, None, None, Stamp.of(fall) if fall is not None else None
 
     def _furnish(self, rng: np.random.Generator) -> list[_Standing]:
