@@ -46,6 +46,10 @@ _SPAN: Final[Mapping[str, Shape]] = MappingProxyType({"first_epoch": int, "last_
 
 EVENTS: Final[Mapping[str, Mapping[str, Shape]]] = MappingProxyType({
     "ledger.started": {"pole": POLE, "generation": int},
+    "ledger.succeeded": {
+        "kept_lines": int,
+        "cause": frozenset({"edited", "dropped", "reordered", "cut", "rewritten", "checkpoint"}),
+    },
     "ledger.torn": {"lost_bytes": int},  # an unfinished last line, cut off after a crash
     "pole.started": {"profile": PROFILES, "keystore": KEYSTORES},
     "pole.stopped": {},
