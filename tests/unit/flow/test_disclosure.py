@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
+import random
+from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
-
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from firmware.flow.disclosure import Rules, protect, protect_tile
 from firmware.flow.record import CATEGORIES, AttributeTile, Dimension, PublishedMinute, SuppressedMinute
@@ -18,34 +17,36 @@ from firmware.ground.clock import MinuteNumber
 MINUTE = MinuteNumber(29_923_296)
 
 
-@st.composite
-def rules(draw: st.DrawFn) -> Rules:
-    planned = draw(st.sampled_from([12, 30, 60, 120]))
-    k = draw(st.integers(3, 6))
-    return Rules(
-        planned=planned,
-        k_total=k,
-        k_attr=max(5, k),
-        k_cell=draw(st.integers(3, 5)),
-        peak_rank=max(3, math.ceil(planned / 12)) + draw(st.integers(0, 2)),
-        congested_tenths=10 * k + draw(st.integers(0, 50)),
-        min_coverage_thousandths=draw(st.sampled_from([800, 900, 1000])),
-        dimensions=tuple(Dimension),
-        window_minutes=1,
-    )
+class Scene:
+    """A rule and the slices of a minute, drawn so that every outcome of the rule comes up."""
 
+    def __init__(self, seed: int) -> None:
+        dice = random.Random(seed)  # noqa: S311 - a simulated street
+        planned = dice.choice([12, 30, 60])
+        k = dice.randint(3, 5)
+        self.rule = Rules(
+            planned=planned,
+            k_total=k,
+            k_attr=max(5, k),
+            k_cell=dice.randint(3, 4),
+            peak_rank=max(3, math.ceil(planned / 12)) + dice.choice([0, 0, 1]),
+            congested_tenths=10 * k + dice.randint(0, 30),
+            min_coverage_thousandths=dice.choice([800, 800, 900, 1000]),
+            dimensions=tuple(Dimension),
+            window_minutes=1,
+        )
+        around, busy_share = dice.choice([1, 3, 5, 9]), dice.random()
+        weights = {d: [dice.choice([0, 0.3, 1, 2]) for _ in CATEGORIES[d]] for d in Dimension}
+        self.slices = []
+        for _ in range(dice.choice([planned, planned, planned - planned // 5, planned - planned // 5 - 1])):
+            persons = max(0, round(dice.gauss(around, 1))) if dice.random() < busy_share else dice.randint(0, 3)
+            split = {d.value: self._split(dice, persons, weights[d]) for d in Dimension}
+            self.slices.append(SliceCounts(persons, **split))
 
-@st.composite
-def slices(draw: st.DrawFn) -> list[SliceCounts]:
-    most = draw(st.sampled_from([1, 3, 8, 20]))
-    found = []
-    for persons in draw(st.lists(st.integers(0, most), max_size=70)):
-        split = {}
-        for dimension in Dimension:
-            cuts = sorted(draw(st.integers(0, persons)) for _ in CATEGORIES[dimension][1:])
-            split[dimension.value] = tuple(b - a for a, b in zip([0, *cuts], [*cuts, persons], strict=True))
-        found.append(SliceCounts(persons, **split))
-    return found
+    @staticmethod
+    def _split(dice: random.Random, persons: int, weights: list[float]) -> tuple[int, ...]:
+        chosen = dice.choices(range(len(weights)), weights=[weight + 0.01 for weight in weights], k=persons)
+        return tuple(chosen.count(place) for place in range(len(weights)))
 
 
 def half_up(value: Fraction) -> int:
@@ -76,17 +77,21 @@ def minute_by_the_text(seen: list[SliceCounts], rule: Rules) -> PublishedMinute 
     )
 
 
-@given(slices(), rules())
-@settings(max_examples=150, deadline=None)
-def test_minutes_follow_the_text(seen: list[SliceCounts], rule: Rules) -> None:
-    tally = MinuteTally(rule.planned)
-    for one in seen:
-        tally.add(one)
-    record = protect(tally, MINUTE, rule)
-    assert record == minute_by_the_text(seen, rule)
-    if isinstance(record, PublishedMinute):
-        assert record.peak_occupancy >= rule.k_total >= 3
-        assert 0 <= record.occupancy_twentieths <= 20
+def test_minutes_follow_the_text() -> None:
+    kinds: Counter[str] = Counter()
+    for seed in range(600):
+        scene = Scene(seed)
+        tally = MinuteTally(scene.rule.planned)
+        for one in scene.slices:
+            tally.add(one)
+        record = protect(tally, MINUTE, scene.rule)
+        assert record == minute_by_the_text(scene.slices, scene.rule), seed
+        kinds[type(record).__name__] += 1
+        if isinstance(record, PublishedMinute):
+            kinds["congested"] += record.congested
+            kinds["at k"] += record.peak_occupancy == scene.rule.k_total
+    assert min(kinds.values()) > 20, kinds
+    assert len(kinds) == 5
 
 
 def tile_by_the_text(seen: list[SliceCounts], rule: Rules) -> AttributeTile | None:
@@ -124,18 +129,25 @@ def tenths(sums: dict[str, int]) -> dict[str, int]:
     return told
 
 
-@given(slices(), rules())
-@settings(max_examples=150, deadline=None)
-def test_tiles_follow_the_text(seen: list[SliceCounts], rule: Rules) -> None:
-    tally = TileTally(rule.dimensions, rule.k_attr)
-    for one in seen:
-        tally.add(one)
-    tile = protect_tile(tally, MINUTE, rule)
-    assert tile == tile_by_the_text(seen, rule)
-    if tile is not None:
-        for dimension, shares in tile.share_tenths.items():
+def test_tiles_follow_the_text() -> None:
+    kinds: Counter[str] = Counter()
+    for seed in range(600):
+        scene = Scene(seed)
+        tally = TileTally(scene.rule.dimensions, scene.rule.k_attr)
+        for one in scene.slices:
+            tally.add(one)
+        tile = protect_tile(tally, MINUTE, scene.rule)
+        assert tile == tile_by_the_text(scene.slices, scene.rule), seed
+        kinds[type(tile).__name__] += 1
+        for dimension, shares in tile.share_tenths.items() if tile else ():
+            kinds["folded"] += bool(tile and tile.folded[dimension])
+            kinds["whole"] += not (tile and tile.folded[dimension])
             assert sum(shares.values()) == 10
+            assert tile
             assert {*shares, *tile.folded[dimension]} == set(CATEGORIES[dimension])
+        kinds["an attribute untold beside a told one"] += tile is not None and len(tile.share_tenths) < len(Dimension)
+    assert min(kinds.values()) > 10, kinds
+    assert len(kinds) == 5
 
 
 def test_the_tile_rule_has_something_to_tell_on_a_busy_street() -> None:
