@@ -18,7 +18,14 @@ from typing import Any
 import hypothesis
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from firmware.footage.clock_trust import keep_ratchet, read_ratchet
 from firmware.footage.epochs import TableFile
@@ -233,11 +240,14 @@ async def _quiet(deed: Coroutine[Any, Any, object]) -> None:
     await deed
 
 
-def settings_of(examples: int, steps: int) -> hypothesis.settings:
+def settings_of(examples: int, steps: int, *, shrink: bool = False) -> hypothesis.settings:
+    """Shrinking a history takes minutes, so the short form reports what it found as it found it."""
+    phases = [hypothesis.Phase.explicit, hypothesis.Phase.reuse, hypothesis.Phase.generate]
     return hypothesis.settings(
         max_examples=examples,
         stateful_step_count=steps,
         deadline=None,
+        phases=[*phases, hypothesis.Phase.shrink] if shrink else phases,
         suppress_health_check=list(hypothesis.HealthCheck),
     )
 
@@ -248,4 +258,4 @@ def test_histories() -> None:
 
 @pytest.mark.long
 def test_long_histories() -> None:
-    run_state_machine_as_test(PoleMachine, settings=settings_of(400, 50))
+    run_state_machine_as_test(PoleMachine, settings=settings_of(400, 50, shrink=True))
