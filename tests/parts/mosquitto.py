@@ -101,6 +101,7 @@ class Mosquitto:
             "autosave_on_changes true",
             "autosave_interval 1",
             "max_queued_messages 100000",
+            "max_inflight_messages 1000",
             "log_type all",
             f"log_dest file {self.folder}/broker.log",
             *self.extra,
