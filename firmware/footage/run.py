@@ -20,6 +20,7 @@ from firmware.footage.manifest import ClockEntry, GapReason
 from firmware.footage.parts import Parts
 from firmware.footage.recording import Clerk, Filming
 from firmware.footage.sweep import Eraser
+from firmware.footage.untold import untold
 from firmware.ground.clock import NS_PER_SECOND, MinuteNumber, minute_of, start_of
 from firmware.ground.errors import PoleError
 from firmware.ground.lock import uncut
@@ -98,6 +99,8 @@ async def _check(parts: Parts) -> Findings:
     )
     findings = await asyncio.to_thread(checker.check)
     for epoch, digest in findings.recovered:
+        await parts.note("minute.sealed", epoch=epoch, manifest=digest)
+    for epoch, digest in await asyncio.to_thread(untold, parts.store, parts.ledger):
         await parts.note("minute.sealed", epoch=epoch, manifest=digest)
     await parts.note(
         "store.checked",
