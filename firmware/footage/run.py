@@ -151,7 +151,8 @@ async def _tell_step(parts: Parts, step: Step) -> None:
 
 
 async def _each_minute(parts: Parts, eraser: Eraser) -> None:
-    await asyncio.to_thread(keep_ratchet, parts.ratchet_path, parts.trust.now_ns())
+    async with parts.lock.held():  # a sweep may be keeping it too
+        await asyncio.to_thread(keep_ratchet, parts.ratchet_path, parts.trust.now_ns())
     await eraser.make_room()
 
 
