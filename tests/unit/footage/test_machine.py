@@ -29,7 +29,6 @@ from hypothesis.stateful import (
 
 from firmware.footage.clock_trust import keep_ratchet, read_ratchet
 from firmware.footage.epochs import TableFile
-from firmware.footage.parts import Parts
 from firmware.footage.recording import Clerk, Filming
 from firmware.footage.retention import REWRITE_PERIOD_SECONDS, Hold, deadline_ns
 from firmware.footage.run import boot
