@@ -37,7 +37,7 @@ from firmware.footage.store import Store
 from firmware.footage.table import EpochTable
 from firmware.ground.clock import Clock
 from firmware.ground.errors import JailError, ModelError, PoleError
-from firmware.ground.ledger import Ledger
+from firmware.ground.ledger_start import start_ledger
 from firmware.ground.lock import PoleLock, held_for_life, uncut
 from firmware.ground.log import Log
 from firmware.ground.supervise import RestartBudget, keep_running
@@ -243,7 +243,9 @@ async def _parts(
     keystore, signer = await open_pole_keys(settings.footage, state, settings.place.ledger_origin, log)
     lock = PoleLock(state / "lock")
     async with lock.held():
-        ledger = await asyncio.to_thread(Ledger.open, state / "ledger", signer, clock)
+        ledger, damage = await asyncio.to_thread(start_ledger, state / "ledger", signer, clock, settings.pole.pole)
+    if damage is not None:
+        log.event("ledger.succeeded", code=damage.code)  # set aside whole; the new one's own lines say so too
     return Parts(
         settings=settings.footage,
         origin=Origin(
