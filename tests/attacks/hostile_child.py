@@ -347,6 +347,8 @@ def try_attack(attack: Callable[[], None]) -> dict[str, str]:
 def main() -> None:
     door = Door.from_argv()
     attacks = Attacks(door)
+    if door.argument.get("forgets"):
+        os.open("/etc/passwd", os.O_RDONLY)  # as a library does that keeps its file open
     if door.argument["shut"]:
         door.shut(door.argument.get("system_calls", ()))
     else:

@@ -116,10 +116,12 @@ async def hostile(
     tmp_path: Path,
     *,
     extra: dict[str, int] | None = None,
+    forgets: bool = False,
     limits: Limits | None = None,
     system_calls: Sequence[str] = (),
 ) -> Jailed:
     plan = {"shut": True, "folder": str(tmp_path), "address": 0, "treasure": "", "system_calls": system_calls}
+    plan["forgets"] = forgets
     lend = {"frames": memory.descriptor, **(extra or {})}
     children.append(await start("hostile_child", plan, lend=lend, limits=limits))
     return children[-1]
@@ -150,6 +152,8 @@ async def test_a_child_holds_what_is_lent_and_nothing_else(
     lent = os.open("/etc/passwd", os.O_RDONLY)
     try:
         child = await hostile(children, memory, tmp_path)
+        assert json.loads(await child.ask(b"descriptors", 5)) == [0, 1, 2, 3, 4]
+        child = await hostile(children, memory, tmp_path, forgets=True)
         assert json.loads(await child.ask(b"descriptors", 5)) == [0, 1, 2, 3, 4]
         child = await hostile(children, memory, tmp_path, extra={"more": lent})
         assert json.loads(await child.ask(b"descriptors", 5)) == [0, 1, 2, 3, 4, 5]
