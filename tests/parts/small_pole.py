@@ -19,7 +19,7 @@ from firmware.custody.verifier import PoleKey
 from firmware.drivers.keystore_software import SoftwareKeystore
 from firmware.footage.clock_trust import TrustedTime
 from firmware.footage.manifest import ChunkEntry, ClockEntry, GapEntry, Manifest, Origin, sha256_of
-from firmware.footage.ports import MintedEpoch
+from firmware.footage.ports import Keystore, MintedEpoch
 from firmware.footage.store import Store
 from firmware.footage.table import EpochTable
 from firmware.ground import note
@@ -27,6 +27,7 @@ from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, MinuteNumber, Si
 from firmware.ground.ledger import Ledger
 from firmware.ground.lock import PoleLock
 from firmware.ground.log import Log
+from firmware.ground.note import Signer
 from tests.signing import Ed25519Key
 
 FIRST: Final = MinuteNumber(29_923_200)  # 2026-11-23T00:00Z
@@ -76,8 +77,11 @@ class Officers:
 class SmallPole:
     """Records, erases and hands out at a simulated time; everything under ``state``."""
 
-    def __init__(self, state: Path, officers: Officers, clock: SimulatedClock, key: Ed25519Key) -> None:
+    def __init__(
+        self, state: Path, officers: Officers, clock: SimulatedClock, key: Signer, keystore: Keystore | None = None
+    ) -> None:
         self.state = state
+        self.keystore = keystore or SoftwareKeystore(state / "keystore", Log(io.StringIO()))
         self.officers = officers
         self.clock = clock
         self.key = key
@@ -88,8 +92,11 @@ class SmallPole:
         self.identities = dict[int, x25519.Identity]()
 
     @classmethod
-    async def begin(cls, state: Path, *, minutes: int = 10) -> SmallPole:
-        pole = cls(state, Officers.appoint(), SimulatedClock(FIRST * NS_PER_MINUTE), Ed25519Key())
+    async def begin(
+        cls, state: Path, *, minutes: int = 10, key: Signer | None = None, keystore: Keystore | None = None
+    ) -> SmallPole:
+        clock = SimulatedClock(FIRST * NS_PER_MINUTE)
+        pole = cls(state, Officers.appoint(), clock, key or Ed25519Key(), keystore)
         pole.ledger.append("ledger.started", pole="sp03", generation=0)
         await pole.mint(minutes)
         return pole
@@ -102,7 +109,7 @@ class SmallPole:
         return Holdings("sp03", self.store, self._open_table(), ledger, lock, self.key, self.clock, trust, 336)
 
     def _open_table(self) -> EpochTable:
-        return EpochTable(self.state / "footage", SoftwareKeystore(self.state / "keystore", Log(io.StringIO())))
+        return EpochTable(self.state / "footage", self.keystore)
 
     def public_key(self) -> PoleKey:
         return PoleKey.parse(note.verifier_text(self.key.name, self.key.algorithm, self.key.public_key), where="")
