@@ -278,13 +278,18 @@ class Outbox:
         return Spool(self._path, minute_topic=minute, lost_topic=gap, max_bytes=self._max_bytes)
 
     def _rescue(self) -> None:
-        """Move the damaged file aside, take over what is sound, and never tell the running minute twice."""
+        """Move the damaged file aside, take over what is sound, and never tell a minute twice.
+
+        Where even the newest minute is unreadable, the running one may have been told: it is told as lost.
+        """
         now = minute_of(self._clock.utc_ns())
         aside = isolate(self._path, now)
         rows, newest = salvage(aside)
-        known = dict.fromkeys((self._names[Kind.MINUTE], self._names[Kind.ATTR]), self._newest or now)
+        minute, attr = self._names[Kind.MINUTE], self._names[Kind.ATTR]
+        if self._newest is None and minute not in newest:
+            self._owed.append((now, now))
         self._spool = self._new_spool()
-        self._spool.restore(rows, known | newest)
+        self._spool.restore(rows, {minute: self._newest or now - 1, attr: now} | newest)
         self.counters.files_isolated += 1
         self.reason = "E-CITY-OUTBOX-DAMAGED"
         self._log.event("city.outbox_isolated", code=self.reason, file=aside.name, saved=len(rows))

@@ -74,6 +74,17 @@ class Progress:
     connections: int = 0
     refusals: int = 0
 
+    def refuses(self, kind: Kind, code: int) -> None:
+        """Note that the broker refused a message of ``kind`` with the reason ``code``."""
+        self.refused[kind] = code
+        self.refusals += 1
+        self.reason = "E-CITY-NO-SUBSCRIBER" if code == NO_SUBSCRIBER else f"E-CITY-REFUSED-{code}"
+
+    def took(self, kind: Kind) -> None:
+        """Note that the broker took a message of ``kind``."""
+        if self.refused.pop(kind, None) is not None and not self.refused:
+            self.reason = "ok"
+
 
 class Publisher:
     """The house's one task. ``jitter`` returns numbers in 0..1 (``random.random``)."""
@@ -161,7 +172,7 @@ class Publisher:
             refusal = await self._send(session, window, waiting)
             if refusal is None:
                 refusals = 0
-                self.progress.refused.pop(kind, None)
+                self.progress.took(kind)
                 continue
             refusals += 1
             self._refused(kind, refusal)
@@ -206,7 +217,7 @@ class Publisher:
                 if code in (SUCCESS, NO_SUBSCRIBER):  # nobody need listen now: the broker retains it
                     said[kind] = payload
                     metered = now if kind is Kind.METER else metered
-                    self.progress.refused.pop(kind, None)
+                    self.progress.took(kind)
                 else:
                     self._refused(kind, code)
             await self._pause(NS_PER_MINUTE)
@@ -247,8 +258,7 @@ class Publisher:
                 await session.publish(self._offline("stopped"))
 
     def _refused(self, kind: Kind, code: int) -> None:
-        self.progress.refused[kind] = code
-        self.progress.refusals += 1
+        self.progress.refuses(kind, code)
         self._log.event("city.refused", kind=kind.strip("$"), code=code)
 
     async def _pause(self, wait_ns: int) -> None:

@@ -284,6 +284,20 @@ def strange_format(path: Path) -> None:
     file.close()
 
 
+async def test_with_everything_unreadable_the_running_minute_is_told_as_lost(house: House) -> None:
+    async with house.opened() as outbox:
+        await outbox.put(minute(0))
+    spoil_header(house.path)
+    house.to(1)
+    async with house.opened() as outbox:
+        await outbox.put(minute(1))
+        assert outbox.counters.late == 1
+        (gap,) = await drain(outbox, Kind.GAP)
+        assert (gap["spSeq"], gap["spMinutes"], gap["spReason"]) == (START + 1, 1, "undelivered")
+        await outbox.put(minute(2))
+        assert [record["spSeq"] for record in await drain(outbox, Kind.MINUTE)] == [START + 2]
+
+
 @pytest.mark.parametrize("spoil", [spoil_header, spoil_pages, cut_short, strange_format])
 async def test_a_damaged_file_is_named_and_moved_aside_and_the_rest_goes_on(house: House, spoil: Any) -> None:
     async with house.opened() as outbox:

@@ -213,11 +213,13 @@ async def test_a_refused_record_stays_and_is_probed_alone(tmp_path: Path) -> Non
         async with running(house):
             await house.until(lambda: len(house.broker.seen(Kind.MINUTE)) == 33, passing_seconds=1)
             assert house.publisher.progress.refused == {Kind.MINUTE: NOT_AUTHORISED}
+            assert house.publisher.progress.reason == standing.reason_code("E-CITY-REFUSED-135")
             assert await house.outbox.backlog() == 30
             assert sequences(house.broker.seen(Kind.MINUTE))[30:] == [0, 0, 0], "one record probes, not thirty"
             house.broker.answers.clear()
             await house.emptied(passing_seconds=5)
-            await house.until(lambda: house.publisher.progress.refused == {})
+            await house.until(lambda: house.publisher.progress.reason == "ok")
+            assert house.publisher.progress.refused == {}
 
 
 async def test_one_refused_kind_does_not_hold_up_another(tmp_path: Path) -> None:
@@ -236,6 +238,7 @@ async def test_nobody_listens_so_it_waits(tmp_path: Path) -> None:
         await house.put(0, 1)
         async with running(house):
             await house.until(lambda: house.publisher.progress.refused == {Kind.MINUTE: NO_SUBSCRIBER})
+            assert house.publisher.progress.reason == standing.reason_code("E-CITY-NO-SUBSCRIBER")
             assert await house.outbox.backlog() == 2
             assert len(house.broker.seen(Kind.META)) == 1, "what is retained needs no listener"
 
