@@ -72,6 +72,21 @@ MEMORIES = {
 }
 
 
+NOT_INT8 = {
+    "a float inside": replace(graph().tensors[1], kind=0),
+    "sixteen bits inside": replace(graph().tensors[1], kind=7),
+    "whole numbers that are computed": replace(graph().tensors[1], kind=2, constant=False),
+}
+
+
+@pytest.mark.parametrize("name", NOT_INT8)
+def test_what_is_not_int8_inside_is_refused_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = replace(graph(), tensors=(*graph().tensors, NOT_INT8[name]))
+    monkeypatch.setattr(litert, "read_graph", lambda _: changed)
+    with pytest.raises(ModelError, match="E-MODEL-DTYPE"):
+        load_model(VECTORS, read_manifest(VECTORS).model[0])
+
+
 @pytest.mark.parametrize("name", MEMORIES)
 def test_what_could_remember_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(litert, "read_graph", lambda _: MEMORIES[name])
