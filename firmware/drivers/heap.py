@@ -14,7 +14,8 @@ from typing import Final
 _M_MMAP_THRESHOLD: Final = -3  # malloc.h
 _M_PERTURB: Final = -6
 _LARGE_BYTES: Final = 32 << 10
-_OVERWRITE_WITH: Final = 0xA5
+_OVERWRITE_WITH: Final = 0xFF
+"""Of all values this one lets new memory begin as zeros (the allocator fills it with the complement)."""
 
 
 def erase_freed_memory() -> bool:

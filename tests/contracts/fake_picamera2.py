@@ -134,34 +134,38 @@ class H264Encoder:
         self.firsttimestamp: int | None = None
         self.output: Any = None
         self.behaviour: Behaviour | None = None
-        self._held: list[CompletedRequest] = []
+        self._held: list[tuple[str, CompletedRequest]] = []
         self._count = itertools.count()
-        self._key_wanted = False
+        self._packets_to_key = 0
 
     def force_key_frame(self) -> None:
         assert self.behaviour is not None
         self.behaviour.keyframes_asked += 1
-        self._key_wanted = True
+        if self._packets_to_key == 0:
+            self._packets_to_key = 4  # what is in the hardware already comes out first
 
     def encode(self, stream: str, request: CompletedRequest) -> None:
-        assert self.behaviour is not None
         request.acquire()
-        self._held.append(request)
-        number, taken_us = next(self._count), request.request["sensor_ns"] // 1000
-        if self.firsttimestamp is None:
-            self.firsttimestamp = taken_us
-        keyframe = self._key_wanted or number % self.iperiod == 0
-        self._key_wanted = False
-        head = b"\0\0\0\1\x67sps\0\0\0\1\x68pps\0\0\0\1\x65" if keyframe else b"\0\0\0\1\x41"
-        level = request.request[stream][0]
-        packet = head + bytes([level]) * self.behaviour.packet_bytes
-        self.output.outputframe(packet, keyframe, taken_us - self.firsttimestamp, None, False)
+        self._held.append((stream, request))
         while len(self._held) > 1:
-            self._held.pop(0).release()
+            self._emit(*self._held.pop(0))
 
     def finish(self) -> None:
         while self._held:
-            self._held.pop(0).release()
+            self._emit(*self._held.pop(0))
+
+    def _emit(self, stream: str, request: CompletedRequest) -> None:
+        """Read the picture only now, as hardware does, and let go of it."""
+        assert self.behaviour is not None
+        number, taken_us = next(self._count), request.request["sensor_ns"] // 1000
+        if self.firsttimestamp is None:
+            self.firsttimestamp = taken_us
+        keyframe = self._packets_to_key == 1 or number % self.iperiod == 0
+        self._packets_to_key = max(self._packets_to_key - 1, 0)
+        head = b"\0\0\0\1\x67sps\0\0\0\1\x68pps\0\0\0\1\x65" if keyframe else b"\0\0\0\1\x41"
+        packet = head + bytes([request.request[stream][0]]) * self.behaviour.packet_bytes
+        self.output.outputframe(packet, keyframe, taken_us - self.firsttimestamp, None, False)
+        request.release()
 
 
 class Picamera2:
@@ -250,6 +254,8 @@ class Picamera2:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+            for request in self._free:  # captures under way that nobody will ever be shown
+                request["main"][:100] = request["lores"][:100] = b"\7" * 100
 
     def close(self) -> None:
         self.stop()

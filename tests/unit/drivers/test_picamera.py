@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -187,17 +188,25 @@ async def test_a_camera_that_does_not_stop_is_given_up_loudly() -> None:
 async def test_after_a_lost_packet_everything_up_to_the_next_keyframe_is_dropped() -> None:
     async with rig(main_fps=1000) as set_up:  # a keyframe by itself only every thousandth
         task = asyncio.create_task(set_up.camera.run())
-        await until(lambda: set_up.main.counters.dropped > 0)  # nobody takes packets: four wait, the next are lost
-        lost = set_up.main.counters.dropped
-        keys: list[bool] = []
-        while len(keys) < 8:
+        keys, numbers = list[bool](), list[int]()
+        while len(keys) < 40:
+            if len(keys) % 10 == 4:  # stand still until a packet is lost
+                lost = set_up.main.counters.dropped
+                await until(partial(more_dropped, set_up, lost))
             async with set_up.main.lease() as frame:
                 keys.append(frame.keyframe)
-        assert keys[0] is True
-        assert keys[4] is True, f"after {lost} lost packets the first one is a keyframe"
-        assert set_up.behaviour.keyframes_asked >= 1
+                numbers.append(frame.view[-1])
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+    gaps = [place for place in range(1, 40) if (numbers[place] - numbers[place - 1]) % 160 != 1]
+    assert gaps, "packets were lost"
+    assert keys[0]
+    assert all(keys[place] for place in gaps), "what follows a lost packet is a keyframe"
+    assert set_up.behaviour.keyframes_asked >= 1
+
+
+def more_dropped(set_up: Rig, than: int) -> bool:
+    return set_up.main.counters.dropped > than
 
 
 async def test_a_packet_longer_than_a_slot_is_dropped_and_a_keyframe_asked_for() -> None:
