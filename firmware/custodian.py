@@ -39,7 +39,7 @@ from firmware.footage.store import Store
 from firmware.footage.table import EpochTable
 from firmware.ground import config, note
 from firmware.ground.clock import SystemClock
-from firmware.ground.errors import CaseError, ConfigError, KeystoreError, PoleError
+from firmware.ground.errors import CaseError, ConfigError, KeystoreError, LedgerError, PoleError
 from firmware.ground.ledger import Ledger, verify
 from firmware.ground.lock import PoleLock
 from firmware.ground.log import Log
@@ -188,6 +188,8 @@ def verify_ledger(
         folder, expected = state / "ledger", _pole_key(pole_key)
         own = [folder / "checkpoint"] if (folder / "checkpoint").exists() else []
         found = [_checkpoint(path, expected) for path in [*own, *(checkpoints or [])]]
+        if not (found or (folder / "lines.jsonl").exists()):
+            raise LedgerError("E-LEDGER-NONE", "there is no ledger", where=str(folder), todo="give a pole's --state")
         tree = verify(folder, found)
         signed = "signatures judged" if expected else "signatures NOT judged: give --pole-key"
         answer(
@@ -216,13 +218,24 @@ def answering(*, as_json: bool) -> Iterator[Callable[[Facts, str], None]]:
         typer.echo(json.dumps(facts, ensure_ascii=False) if as_json else text)
 
     try:
-        yield answer
+        with _in_words():
+            yield answer
     except PoleError as error:
         if as_json:
             typer.echo(json.dumps({"error": error.facts()}, ensure_ascii=False))
         else:
             typer.echo(str(error), err=True)
         raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from None
+
+
+@contextlib.contextmanager
+def _in_words() -> Iterator[None]:
+    """Make a failing disk or medium an error that says where: no traceback on an officer's screen."""
+    try:
+        yield
+    except OSError as error:
+        where = str(error.filename or "the system")
+        raise CaseError("E-CASE-DISK", f"{error.strerror}", where=where, todo="check medium and rights") from None
 
 
 async def _bundle(config_folder: Path, state: Path | None, document: str, span: Span, out: Path) -> Index:

@@ -33,6 +33,11 @@ class Writer:
         self.members: list[Member] = []
         self._tar = tar
         self._mtime_seconds = mtime_seconds
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Make the next member the last: it is refused. May be called from another thread."""
+        self._stopped = True
 
     def add(self, name: str, content: bytes) -> Member:
         """Write one member from memory."""
@@ -40,6 +45,8 @@ class Writer:
 
     def copy(self, name: str, source: BinaryIO, length: int) -> Member:
         """Write ``length`` bytes of ``source`` as one member. Raises OSError, also when there are fewer."""
+        if self._stopped:
+            raise CaseError("E-CASE-STOPPED", "stopped before it was whole", where=name, todo="ask again")
         hashing = _Hashing(source)
         self._tar.addfile(_info(name, length, self._mtime_seconds), hashing)
         member = Member(name=name, length=length, sha256=hashing.digest.hexdigest())

@@ -9,10 +9,12 @@ Clauses: 7.2(1)2 (a document), 7.2(1) (its minutes only), 7.3(1)2 (recorded), 7.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from firmware.custody import archive, index
 from firmware.custody.index import DamagedChunk, Index
@@ -25,11 +27,11 @@ from firmware.footage.store import Store
 from firmware.footage.table import EpochTable
 from firmware.ground import note
 from firmware.ground.clock import Clock, MinuteNumber, iso_utc, minute_of
-from firmware.ground.errors import CaseError, StoreError
+from firmware.ground.errors import CaseError, PoleError, StoreError
 from firmware.ground.ledger import Ledger
 from firmware.ground.ledger_events import Value
 from firmware.ground.ledger_lines import Line
-from firmware.ground.lock import PoleLock, uncut
+from firmware.ground.lock import PoleLock
 from firmware.ground.note import Signer
 
 _BESIDES_BYTES_A_MINUTE: Final = 16 * 1024
@@ -73,7 +75,8 @@ async def make_bundle(holdings: Holdings, document: str, span: Span, out: Path) 
     try:
         return await _write(holdings, number, span, announced, out)
     except BaseException:
-        await holdings.lock.during(_abandon(holdings.ledger, announced.line.index))
+        with contextlib.suppress(PoleError):  # what led here is what the officer must read
+            await holdings.lock.during(_abandon(holdings.ledger, announced.line.index))
         raise
 
 
@@ -106,7 +109,7 @@ async def _announce(holdings: Holdings, number: str, span: Span, out: Path) -> _
 async def _write(holdings: Holdings, number: str, span: Span, announced: _Announced, out: Path) -> Index:
     now_ns = holdings.clock.utc_ns()
     with archive.writing(out, now_ns) as tar:
-        damaged = await uncut(asyncio.to_thread(_write_minutes, holdings, announced, tar))
+        damaged = await _stoppable(tar, asyncio.to_thread(_write_minutes, holdings, announced, tar))
         made = Index(
             pole=holdings.pole,
             document=number,
@@ -125,6 +128,19 @@ async def _write(holdings: Holdings, number: str, span: Span, announced: _Announ
         tar.add(index.INDEX, encoded)
         tar.add(index.NOTE, signed.encode())
     return made
+
+
+async def _stoppable(tar: archive.Writer, work: Coroutine[Any, Any, list[DamagedChunk]]) -> list[DamagedChunk]:
+    """Await ``work`` in its thread; a cancellation makes it stop at its next member and is delivered then."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        tar.stop()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # taken, so that it is not reported as never retrieved
+        raise
 
 
 async def _abandon(ledger: Ledger, line: int) -> None:

@@ -137,6 +137,15 @@ async def test_the_pole_itself_will_not_start_on_a_forged_ledger(tmp_path: Path,
     assert caught.value.code == "E-LEDGER-REWRITTEN"
 
 
+def test_even_redone_chains_must_count_from_nought_without_a_gap(tmp_path: Path) -> None:
+    chain, rows = ledger_lines.NO_CHAIN, list[bytes]()
+    for number in (0, 1, 3):
+        line, chain = ledger_lines.compose(number, START_NS, "pole.stopped", {}, chain)
+        rows.append(line + b"\n")
+    (tmp_path / "lines.jsonl").write_bytes(b"".join(rows))
+    assert fault(tmp_path, []).what == "line n=2 is gone"
+
+
 async def test_a_checkpoint_cannot_be_made_to_fit(tmp_path: Path) -> None:
     """The forger also rewrites the checkpoint file: without the key its signature is false."""
     key = Ed25519Key()

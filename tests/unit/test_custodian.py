@@ -133,6 +133,19 @@ def test_a_checkpoint_kept_elsewhere_convicts_a_rewritten_ledger(pole: SmallPole
     assert say(*words).stderr.startswith("E-LEDGER-SIGNATURE")
 
 
+def test_no_ledger_is_no_whole_ledger(tmp_path: Path) -> None:
+    said = say("verify-ledger", "--state", str(tmp_path))
+    assert (said.exit_code, said.stderr.split(":")[0]) == (1, "E-LEDGER-NONE")
+
+
+def test_a_disk_that_fails_is_said_in_words(pole: SmallPole) -> None:
+    path = pole.state / "ledger" / "lines.jsonl"
+    path.unlink()
+    path.mkdir()
+    said = say("verify-ledger", "--state", str(pole.state))
+    assert (said.exit_code, said.stderr.startswith("E-CASE-DISK: Is a directory")) == (1, True)
+
+
 def test_wrong_settings_end_with_two(tmp_path: Path) -> None:
     span = ("--from", "2026-11-22T09:00:00Z", "--to", "2026-11-22T09:01:00Z")
     words = ("bundle", *span, "--document", "1", "--out", str(tmp_path / "b.tar"), "--config", str(tmp_path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tarfile
 from collections.abc import Callable
@@ -24,6 +25,10 @@ from tests.parts.small_pole import FIRST, SmallPole
 from tests.unit.custody.conftest import ALL, DOCUMENT
 
 RETENTION_MINUTES = 336 * 60
+
+
+def beside(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 def events(pole: SmallPole) -> list[str]:
@@ -217,6 +222,33 @@ async def test_a_bundle_that_fails_half_way_is_recorded_as_abandoned_and_leaves_
     assert lines[1].fields == {"bundled_line": lines[0].index}
 
 
+async def test_an_officer_who_stops_it_waits_for_one_chunk_at_most(
+    pole: SmallPole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, copied = bundles._copy_chunk, list[int]()
+    loop, holdings = asyncio.get_running_loop(), pole.holdings()
+    making = asyncio.create_task(make_bundle(holdings, DOCUMENT, ALL, tmp_path / "bundle.tar"))
+
+    def stopping(*arguments: object) -> object:
+        copied.append(1)
+        if len(copied) == 9:
+            stop = asyncio.run_coroutine_threadsafe(_stop(making), loop)
+            stop.result()
+        return copy(*arguments)  # type: ignore[arg-type]  # handed on as it came
+
+    monkeypatch.setattr(bundles, "_copy_chunk", stopping)
+    with pytest.raises(asyncio.CancelledError):
+        await making
+    assert len(copied) <= 10
+    assert beside(tmp_path) == ["state"]
+    assert events(pole) == ["case.bundled", "case.abandoned"]
+
+
+async def _stop(task: asyncio.Task[object]) -> None:
+    task.cancel()
+    await asyncio.sleep(0)
+
+
 async def test_a_minute_whose_time_ends_while_it_is_copied_stops_the_bundle(
     pole: SmallPole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,7 +278,7 @@ async def test_nothing_leaves_when_the_ledger_cannot_be_written(
     with pytest.raises(LedgerError):
         await make_bundle(holdings, DOCUMENT, ALL, tmp_path / "bundle.tar")
     monkeypatch.undo()
-    assert [path.name for path in sorted(tmp_path.iterdir())] == ["state"]  # noqa: ASYNC240  # a test's own look
+    assert beside(tmp_path) == ["state"]
     assert verify(pole.state / "ledger", []).size == pole.ledger.size
 
 
