@@ -12,6 +12,7 @@ from cryptography.exceptions import InvalidTag
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firmware.footage import epochs as epochs_module
 from firmware.footage.epochs import (
     Header,
     Run,
@@ -303,3 +304,34 @@ def test_power_cuts_do_cut() -> None:
         raise AssertionError
     with pytest.raises(PowerCut):
         Power(1).step(lambda: None)
+
+
+async def test_a_disk_or_keystore_that_lies_is_found_out_before_the_old_secret_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keystore = MemoryKeystore()
+    table = await two_generations(tmp_path, keystore)
+    real = epochs_module.write_file
+
+    def lying_disk(path: Path, pieces: Iterable[bytes]) -> None:
+        data = bytearray(b"".join(pieces))
+        data[-10] ^= 1
+        real(path, bytes(data))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(epochs_module, "write_file", lying_disk)
+        with pytest.raises(KeystoreError, match="E-KEY-VERIFY"):
+            await table.rewrite(span(0, 30), [], FIRST)
+    await table.load(FIRST)
+    assert table.epochs() == span(0, 150)
+
+    async def lying_keystore(slot: SecretSlot, _: bytes) -> None:
+        keystore.slots[slot] = b"another secret than was given!!!"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keystore, "write_secret", lying_keystore)
+        with pytest.raises(KeystoreError, match="E-KEY-VERIFY"):
+            await table.rewrite(span(0, 30), [], FIRST)
+    await table.load(FIRST)
+    assert table.epochs() == span(0, 150)
+    assert await table.sealed_identity(FIRST)
