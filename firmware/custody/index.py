@@ -35,7 +35,7 @@ CHECKPOINT: Final = "checkpoint"
 POLE_KEY: Final = "pole.vkey"
 MOST_INDEX_BYTES: Final = 64 * 1024 * 1024
 
-_NUMBER: Final = re.compile(r"(?=.*[0-9])[^\x00-\x1f\x7f]{2,64}")
+_NUMBER: Final = re.compile(r"(?=.*[0-9])[^\x00-\x1f\x7f]{1,64}")
 _MEMBER: Final = re.compile(
     r"minutes/[1-9][0-9]{0,9}/(manifest\.json|ledger\.line|ledger\.tlog-proof|identity\.age|(0|[1-9][0-9]{0,3})\.age)"
     r"|bundle\.(json|note|line|tlog-proof)|checkpoint|pole\.vkey"
