@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Final
 
 from firmware.camera.driver import Camera
-from firmware.camera.frames import MainFrames, PictureFormat, SlotMemory, SlotPool, SmallFrames, StreamEnded
+from firmware.camera.frames import MainFrames, Packets, PictureFormat, SlotMemory, SlotPool, SmallFrames, StreamEnded
+from firmware.camera.lamp import Lamp, burning_lamp, watch_lamp
 from firmware.city.outbox import Outbox
 from firmware.city.publisher import Publisher
 from firmware.city.session import Connect
 from firmware.drivers.counter_process import CounterProcess
 from firmware.drivers.encoder import H264Settings
+from firmware.drivers.lamp import open_lamp
 from firmware.drivers.mint_process import MintProcess
 from firmware.drivers.pole_keys import open_pole_keys
 from firmware.drivers.recorder_process import RecorderProcess, RecorderSettings
@@ -50,11 +52,11 @@ from firmware.upkeep.whole import Settings
 SMALL: Final = PictureFormat(640, 360)
 SMALL_SLOTS: Final = 4
 MAIN_SLOTS: Final = 6
+PACKET_SLOTS: Final = 12
+PACKET_BYTES: Final = 512 * 1024
 VERSION: Final = "0.1.0"
 FOR_EVER: Final = RestartBudget(restarts=1_000_000)
 ONCE: Final = RestartBudget(restarts=0)
-
-MakeCamera = Callable[[SmallFrames, MainFrames], Camera]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,8 @@ class Pole:
     clock: Clock
     log: Log
     small: SmallFrames
-    main: MainFrames
+    main: MainFrames | Packets
+    lamp: Lamp
     counter: CounterProcess
     recorder: RecorderProcess
     outbox: Outbox
@@ -76,19 +79,24 @@ class Pole:
     budget: RestartBudget
 
     async def work(self, camera: Camera) -> None:
-        """Run until ``camera`` ends or the task is cancelled; then close the last minute and seal the last chunk."""
+        """Run until ``camera`` ends or the task is cancelled; then close the last minute and seal the last chunk.
+
+        Raises :class:`CameraError` ``E-CAMERA-LAMP`` when the lamp does not burn: then there is no stream (6.1(2)).
+        """
         async with asyncio.TaskGroup() as group:
             houses = [group.create_task(self._flow()), group.create_task(self._footage())]
             around = [group.create_task(status_house.run(self._status_path, self.report.status, self.clock, self.log))]
             if self.publisher is not None:
                 around.append(group.create_task(self._house("city", self.publisher.run)))
             try:
-                await self._make_ready()
-                await self._house("camera", camera.run)
+                async with burning_lamp(self.lamp, (self.small, self.main)):
+                    try:
+                        await self._make_ready()
+                        await self._film(camera)
+                    finally:
+                        await self._end_streams(houses)
             finally:
-                self.small.close()
-                self.main.close()
-                await uncut(_all_done(houses))
+                await self._end_streams(houses)
                 for task in around:
                     task.cancel()
         for system in ("flow", "footage", "camera"):
@@ -96,6 +104,24 @@ class Pole:
                 self.health.note(system, "stopped")
         with contextlib.suppress(OSError):
             status_house.write_status(self._status_path, self.report.status())
+
+    async def _film(self, camera: Camera) -> None:
+        """Run the camera while the lamp burns; the one ends with the other (6.1(2), 7.1(2))."""
+        filming = asyncio.create_task(self._house("camera", camera.run))
+        watching = asyncio.create_task(watch_lamp(self.lamp, self.clock))
+        try:
+            await asyncio.wait((filming, watching), return_when=asyncio.FIRST_COMPLETED)
+            if watching.done():
+                watching.result()
+        finally:
+            filming.cancel()
+            watching.cancel()
+            await uncut(_all_done((filming, watching)))
+
+    async def _end_streams(self, houses: Sequence[asyncio.Task[None]]) -> None:
+        self.small.close()
+        self.main.close()
+        await uncut(_all_done(houses))
 
     def peak_rss_kib(self) -> dict[str, int]:
         """Return the largest resident size so far of each process, KiB."""
@@ -180,19 +206,24 @@ async def build(
     log: Log,
     connect: Connect | None,
     budget: RestartBudget = FOR_EVER,
+    board_encodes: bool = False,
     accept_lost_keys: bool = False,
 ) -> Pole:
-    """Build everything on ``stack``, which closes it again. Raises PoleError; nothing runs yet."""
+    """Build everything on ``stack``, which closes it again. Raises PoleError; nothing runs yet.
+
+    ``board_encodes``: the main stream comes as packets of the board's encoder instead of pictures.
+    """
     state, profile = settings.state, settings.pole.profile
     for folder in (state, state / "city"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     stack.enter_context(held_for_life(state / "running"))
-    picture = PictureFormat(settings.footage.width, settings.footage.height)
-    small = SmallFrames(_memory(stack, SMALL, SMALL_SLOTS, profile, "small"), clock)
-    main = MainFrames(_memory(stack, picture, MAIN_SLOTS, profile, "main"), clock)
+    small = SmallFrames(_memory(stack, SMALL.frame_bytes, SMALL_SLOTS, profile, "small"), clock)
+    main = _main_stream(stack, settings, clock, board_encodes=board_encodes)
     counter = CounterProcess(small.memory, settings.models, settings.flow, clock=clock, log=log, profile=profile)
     stack.push_async_callback(counter.close)
-    recorder = RecorderProcess(main.memory, _recording(settings), profile=profile, clock=clock, log=log)
+    recorder = RecorderProcess(
+        main.memory, _recording(settings, board_encodes=board_encodes), profile=profile, clock=clock, log=log
+    )
     stack.push_async_callback(recorder.close)
     outbox = await stack.enter_async_context(
         Outbox.opened(state / "city" / "outbox.sqlite", settings.place, clock, log)
@@ -225,6 +256,7 @@ async def build(
         log=log,
         small=small,
         main=main,
+        lamp=open_lamp(settings.pole.lamp, profile=profile, log=log),
         counter=counter,
         recorder=recorder,
         outbox=outbox,
@@ -284,21 +316,31 @@ def _publisher(
     )
 
 
-def _memory(stack: AsyncExitStack, picture: PictureFormat, slots: int, profile: Profile, name: str) -> SlotMemory:
-    return stack.enter_context(contextlib.closing(SlotMemory(picture.frame_bytes, slots, profile=profile, name=name)))
+def _main_stream(
+    stack: AsyncExitStack, settings: Settings, clock: Clock, *, board_encodes: bool
+) -> MainFrames | Packets:
+    profile = settings.pole.profile
+    if board_encodes:
+        return Packets(_memory(stack, PACKET_BYTES, PACKET_SLOTS, profile, "packets"), clock)
+    picture = PictureFormat(settings.footage.width, settings.footage.height)
+    return MainFrames(_memory(stack, picture.frame_bytes, MAIN_SLOTS, profile, "main"), clock)
+
+
+def _memory(stack: AsyncExitStack, slot_bytes: int, slots: int, profile: Profile, name: str) -> SlotMemory:
+    return stack.enter_context(contextlib.closing(SlotMemory(slot_bytes, slots, profile=profile, name=name)))
 
 
 def _missing_walls(
-    counter: CounterProcess, recorder: RecorderProcess, small: SmallFrames, main: MainFrames
+    counter: CounterProcess, recorder: RecorderProcess, small: SmallFrames, main: SlotPool
 ) -> Sequence[str]:
     pools = (*small.memory.walls.missing(), *main.memory.walls.missing())
     return tuple(dict.fromkeys((*counter.missing_walls, *recorder.missing_walls, *pools)))
 
 
-def _recording(settings: Settings) -> RecorderSettings:
+def _recording(settings: Settings, *, board_encodes: bool) -> RecorderSettings:
     footage = settings.footage
     h264 = H264Settings(footage.width, footage.height, footage.fps, footage.bitrate_kbps, footage.preset)
-    return RecorderSettings("frames", h264, footage.chunk_seconds)
+    return RecorderSettings("packets" if board_encodes else "frames", h264, footage.chunk_seconds)
 
 
 async def _overwrite_all(pool: SlotPool) -> None:

@@ -22,9 +22,11 @@ import msgspec
 import typer
 from rich.console import Console
 
-from firmware.assembly import FOR_EVER, ONCE, SMALL, build
-from firmware.camera.frames import PictureFormat
-from firmware.drivers.mqtt import MqttConnector
+from firmware.assembly import FOR_EVER, ONCE, SMALL, Pole, build
+from firmware.camera.frames import MainFrames, PictureFormat
+from firmware.drivers.mqtt import connector
+from firmware.drivers.picamera import PiCamera
+from firmware.drivers.picamera_library import Library, load_library
 from firmware.drivers.video_file import VideoFile
 from firmware.ground.clock import NS_PER_SECOND, SimulatedClock, SystemClock
 from firmware.ground.errors import ConfigError, PoleError
@@ -60,9 +62,7 @@ def run(
 ) -> None:
     """Run the pole in real time until it is told to stop."""
     settings = load_settings(config)
-    if video is None:
-        raise ConfigError("E-CONFIG-CAMERA", "no camera here yet", where="run", todo="name --video FILE")
-    if settings.pole.profile == "pole":
+    if video is not None and settings.pole.profile == "pole":
         raise ConfigError(
             "E-CONFIG-CAMERA",
             "a pole films with its own camera only",
@@ -73,25 +73,56 @@ def run(
     asyncio.run(_until_told(_run(settings, video)))
 
 
-async def _run(settings: Settings, video: Path) -> None:
+async def _run(settings: Settings, video: Path | None) -> None:
     clock, log = SystemClock(), Log()
     broker = settings.pole.broker
-    identifier = f"{settings.pole.pole}-{settings.pole.camera}"
-    connect = MqttConnector(broker, settings.folder, identifier) if broker else None
+    connect = connector(broker, settings.folder, f"{settings.pole.pole}-{settings.pole.camera}") if broker else None
+    library = load_library() if video is None else None
     async with AsyncExitStack() as stack:
-        pole = await build(stack, settings, clock=clock, log=log, connect=connect, budget=FOR_EVER)
-        camera = VideoFile(
-            video,
-            small=pole.small,
-            main=pole.main,
+        pole = await build(
+            stack,
+            settings,
             clock=clock,
             log=log,
-            small_format=SMALL,
-            main_format=PictureFormat(settings.footage.width, settings.footage.height),
-            slice_period_seconds=settings.flow.slice_period_seconds,
-            main_fps=settings.footage.fps,
+            connect=connect,
+            budget=FOR_EVER,
+            board_encodes=library is not None and library.board_encodes,
         )
+        camera = _video(pole, video, None) if video else _pi_camera(pole, library)
         await pole.work(camera)
+
+
+def _pi_camera(pole: Pole, library: Library | None) -> PiCamera:
+    footage = pole.settings.footage
+    return PiCamera(
+        small=pole.small,
+        main=pole.main,
+        clock=pole.clock,
+        log=pole.log,
+        library=library,
+        small_format=SMALL,
+        main_format=PictureFormat(footage.width, footage.height),
+        slice_period_seconds=pole.settings.flow.slice_period_seconds,
+        main_fps=footage.fps,
+        bits_per_second=footage.bitrate_kbps * 1000,
+        stall_seconds=footage.stall_seconds,
+    )
+
+
+def _video(pole: Pole, path: Path, minutes: float | None) -> VideoFile:
+    footage, main = pole.settings.footage, pole.main
+    return VideoFile(
+        path,
+        small=pole.small,
+        main=main if isinstance(main, MainFrames) else None,
+        clock=pole.clock,
+        log=pole.log,
+        small_format=SMALL,
+        main_format=PictureFormat(footage.width, footage.height),
+        slice_period_seconds=pole.settings.flow.slice_period_seconds,
+        main_fps=footage.fps,
+        end_after_seconds=minutes * 60 if minutes else None,
+    )
 
 
 @app.command()
@@ -117,18 +148,7 @@ async def _replay(settings: Settings, video: Path, utc_ns: int, minutes: float |
     clock, log = SimulatedClock(utc_ns), Log()
     async with AsyncExitStack() as stack:
         pole = await build(stack, settings, clock=clock, log=log, connect=None, budget=ONCE)
-        camera = VideoFile(
-            video,
-            small=pole.small,
-            main=pole.main,
-            clock=clock,
-            log=log,
-            small_format=SMALL,
-            main_format=PictureFormat(settings.footage.width, settings.footage.height),
-            slice_period_seconds=settings.flow.slice_period_seconds,
-            main_fps=settings.footage.fps,
-            end_after_seconds=minutes * 60 if minutes else None,
-        )
+        camera = _video(pole, video, minutes)
         began_ns = clock.stopwatch_ns()
         await pole.work(camera)
         state = pole.health.states["camera"]

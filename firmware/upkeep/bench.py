@@ -30,7 +30,6 @@ def bench_settings() -> tuple[PoleSettings, FlowSettings, FootageSettings]:
             notice_sha256="0" * 64,
             state_directory="state",
             models_directory="models",
-            lamp="simulated",
         ),
         FlowSettings(),
         FootageSettings(officers=Officers(a=(NOBODY_A,), b=(NOBODY_B,)), keystore="software"),

@@ -157,6 +157,10 @@ class PoleReport:
             "footage_minutes": self.counters.minutes,
             "epochs_erased": self.counters.erased_epochs,
             "records_delivered": self.outbox.counters.delivered,
+            "records_expired": self.outbox.counters.expired,
+            "records_crowded_out": self.outbox.counters.crowded_out,
+            "records_damaged": self.outbox.counters.damaged,
+            "records_unkept": self.outbox.counters.unkept,
             "egress_blocked": self.outbox.counters.egress_blocked,
         }
 

@@ -33,7 +33,7 @@ class PoleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """One pole. Folders may be relative to the folder of pole.toml on a bench, and are absolute on a pole.
 
     ``site`` is the host of the public pages; ``notice_sha256`` the hash of the notice that hangs at this pole;
-    ``lamp_line`` the GPIO line of the lamp that burns while a picture can exist.
+    ``lamp`` is an LED under /sys/class/leds that burns while a picture can exist; empty: none, on a bench only.
     """
 
     pole: PoleId
@@ -45,22 +45,19 @@ class PoleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     notice_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
     state_directory: Annotated[str, Meta(min_length=1)] = "/var/lib/smart-pole"
     models_directory: Annotated[str, Meta(min_length=1)] = "/usr/share/smart-pole/models"
-    lamp: Literal["gpio", "simulated"] = "gpio"
-    lamp_line: Annotated[int, Meta(ge=0, le=511)] | None = None
+    lamp: Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9:_.-]{0,63})?$")] = ""
     broker: BrokerSettings | None = None
 
     def __post_init__(self) -> None:
         """Refuse what the guideline or the design forbids; raises OutOfLaw."""
-        if self.lamp == "gpio" and self.lamp_line is None:
-            raise OutOfLaw("lamp_line", "no line is named for the lamp", clause="6.1(2)", todo="name the GPIO line")
         if self.profile == "bench":
             return
-        if self.lamp == "simulated":
+        if not self.lamp:
             raise OutOfLaw(
                 "lamp",
                 "nobody at this pole could see that a camera is running",
                 clause="6.1(2)",
-                todo='set lamp = "gpio" and lamp_line, or profile = "bench" on a bench',
+                todo='set lamp to the name of an LED in /sys/class/leds, or profile = "bench" on a bench',
             )
         if self.broker is None or self.broker.plain:
             raise OutOfLaw(

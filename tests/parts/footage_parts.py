@@ -160,6 +160,7 @@ def make_parts(
     recorder: QuickRecorder | None = None,
     holds: Callable[[], Sequence[Hold]] = tuple,
     log: Log | None = None,
+    accept_lost_keys: bool = False,
 ) -> Parts:
     state.mkdir(exist_ok=True)
     store = Store(state / "footage")
@@ -176,4 +177,5 @@ def make_parts(
         lock=PoleLock(state / "lock"),
         log=log or Log(Silence()),
         holds=holds,
+        accept_lost_keys=accept_lost_keys,
     )

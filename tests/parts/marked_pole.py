@@ -20,7 +20,7 @@ import pyrage
 from firmware.assembly import ONCE, SMALL, Pole, build
 from firmware.camera.frames import CaptureStamp, SlotPool
 from firmware.city.settings import BrokerSettings
-from firmware.drivers.mqtt import MqttConnector
+from firmware.drivers.mqtt import connector
 from firmware.footage.settings import Officers
 from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, SimulatedClock
 from firmware.ground.log import Log
@@ -99,7 +99,7 @@ async def main() -> None:
     pictures = masked(SMALL_SEED, SMALL.height, SMALL.width), masked(MAIN_SEED, 180, 320)
     clock = SimulatedClock(29_923_200 * NS_PER_MINUTE)
     async with AsyncExitStack() as stack:
-        connect = MqttConnector(broker, state, "sp09")
+        connect = connector(broker, state, "sp09")
         pole = await build(stack, settings, clock=clock, log=Log(), connect=connect, budget=ONCE)
         print(*(await pids(pole)), flush=True)
         await pole.work(MarkedCamera(pole, clock, *pictures))

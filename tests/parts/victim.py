@@ -39,7 +39,6 @@ def settings_of(state: Path, keystore: str, tcti: str, officers: Officers) -> Se
             notice_sha256="0" * 64,
             state_directory=str(state),
             models_directory=str(MODELS),
-            lamp="simulated",
         ),
         flow=FlowSettings(),
         footage=FootageSettings(

@@ -21,7 +21,7 @@ import pyrage
 from firmware.assembly import FOR_EVER, SMALL, Pole, build
 from firmware.camera.frames import CaptureStamp, PictureFormat
 from firmware.city.settings import BrokerSettings
-from firmware.drivers.mqtt import MqttConnector
+from firmware.drivers.mqtt import connector
 from firmware.flow.settings import FlowSettings
 from firmware.footage.settings import FootageSettings, Officers
 from firmware.ground.clock import NS_PER_SECOND, SystemClock
@@ -52,7 +52,6 @@ def settings_for(state: Path, port: int) -> Settings:
             notice_sha256="0" * 64,
             state_directory=str(state),
             models_directory=str(MODELS),
-            lamp="simulated",
             broker=BrokerSettings(host="127.0.0.1", port=port, plain=True),
         ),
         flow=FlowSettings(),
@@ -133,7 +132,7 @@ async def main() -> None:
     clock, log, stalls = SystemClock(), Log((state.parent / "live.log").open("w")), Stalls()
     settings = settings_for(state, port)
     broker = settings.pole.broker
-    connect = MqttConnector(broker, state, "sp90") if broker else None
+    connect = connector(broker, state, "sp90") if broker else None
     async with AsyncExitStack() as stack:
         began_ns = clock.stopwatch_ns()
         pole = await build(stack, settings, clock=clock, log=log, connect=connect, budget=FOR_EVER)

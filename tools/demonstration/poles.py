@@ -16,7 +16,7 @@ from firmware.assembly import ONCE, SMALL, Pole, build
 from firmware.camera.driver import Camera
 from firmware.camera.frames import PictureFormat
 from firmware.city.settings import BrokerSettings
-from firmware.drivers.mqtt import MqttConnector
+from firmware.drivers.mqtt import connector
 from firmware.drivers.video_file import VideoFile
 from firmware.flow.record import Dimension
 from firmware.flow.settings import FlowSettings
@@ -73,7 +73,6 @@ def settings_for(pole: str, state: Path, officers: Officers, broker_port: int) -
             notice_sha256="0" * 64,
             state_directory=str(state),
             models_directory=str(MODELS),
-            lamp="simulated",
             broker=BrokerSettings(host="127.0.0.1", port=broker_port, plain=True),
         ),
         flow=FlowSettings(attributes=(Dimension.SEX, Dimension.AGE, Dimension.MASK), window_minutes=1),
@@ -87,7 +86,7 @@ async def build_corner(
     """Build one pole on ``stack``; its clock stands at ``utc_ns`` and follows its own street."""
     clock = SimulatedClock(utc_ns)
     broker = settings.pole.broker
-    connect = MqttConnector(broker, settings.folder, settings.pole.pole) if broker else None
+    connect = connector(broker, settings.folder, settings.pole.pole) if broker else None
     pole = await build(stack, settings, clock=clock, log=log, connect=connect, budget=ONCE)
     return Corner(name=name, scene=scene, settings=settings, clock=clock, pole=pole, seen=Seen())
 

@@ -17,7 +17,7 @@ site = "smartpole.example.lg.jp"
 notice_sha256 = "5f1f0b0b2a8d9a4d0c0f1b1f4a7f1c8d6a5e4b3c2d1e0f9a8b7c6d5e4f3a2b1c"
 state_directory = "state"
 models_directory = "models"
-lamp = "simulated"
+lamp = ""
 location = { longitude = 139.1559, latitude = 35.2525 }
 
 [broker]
@@ -27,7 +27,7 @@ plain = true
 """
 POLE = (
     BENCH.replace('profile = "bench"\n', "")
-    .replace('"simulated"', '"gpio"\nlamp_line = 17')
+    .replace('lamp = ""', 'lamp = "pole:red"')
     .replace('"state"', '"/var/lib/pole"')
     .replace('"models"', '"/usr/share/models"')
     .replace("plain = true", 'ca_file = "ca.pem"\ncertificate_file = "pole.pem"\nkey_file = "pole.key"')
@@ -44,7 +44,7 @@ def test_a_bench_and_a_pole() -> None:
     assert (bench.municipality, bench.camera, bench.profile) == ("142069", "cam0", "bench")
     assert bench.state_path(Path("/etc/pole")) == Path("/etc/pole/state")
     pole = read(POLE)
-    assert (pole.profile, pole.lamp, pole.lamp_line) == ("pole", "gpio", 17)
+    assert (pole.profile, pole.lamp) == ("pole", "pole:red")
     assert pole.state_path(Path("/etc/pole")) == Path("/var/lib/pole")
 
 
@@ -66,8 +66,8 @@ def test_the_place_is_what_the_settings_say() -> None:
 @pytest.mark.parametrize(
     ("known", "other", "clause", "key"),
     [
-        ("lamp_line = 17", "", "6.1(2)", "lamp_line"),
-        ('lamp = "gpio"', 'lamp = "simulated"', "6.1(2)", "lamp"),
+        ('lamp = "pole:red"', "", "6.1(2)", "lamp"),
+        ('lamp = "pole:red"', 'lamp = ""', "6.1(2)", "lamp"),
         ('ca_file = "ca.pem"', "", "6.3(1)", "broker.ca_file"),
         ('ca_file = "ca.pem"', 'ca_file = "ca.pem"\nplain = true', "6.3(1)", "broker.plain"),
         ('"/var/lib/pole"', '"state"', "7.3(1)3", "state_directory"),
