@@ -60,6 +60,9 @@ class RunKind(IntEnum):
     ERASED = 1
     ERASED_EARLY = 2
     LOST = 3
+    """Their block is damaged."""
+    SECRET_MISSING = 4
+    """No keystore secret opens their table any more; an officer accepted that."""
 
 
 @dataclass(frozen=True, slots=True)

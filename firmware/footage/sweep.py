@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from firmware.footage.clock_trust import keep_ratchet
 from firmware.footage.epochs import Run, RunKind, runs_of
@@ -56,6 +56,14 @@ class Eraser:
         await parts.lock.during(self._rewrite_due(fresh, here))
         if failure and parts.table.recipient_of(MinuteNumber(here + 1)) is None:
             raise failure
+
+    async def prove_time(self, source: Literal["network", "officer"], uncertainty_ms: int) -> None:
+        """Take UTC as proven (authenticated network time, an officer's signed time), say so, and sweep by it."""
+        parts = self._parts
+        gained_seconds = parts.trust.confirm(source, uncertainty_ms)
+        await parts.lock.during(parts.note("clock.proven", uncertainty_ms=uncertainty_ms))
+        parts.log.event("footage.time_proven", source=source, gained_seconds=gained_seconds)
+        await self.sweep()
 
     async def keep_sweeping(self) -> None:
         """Sweep for ever: every 55 minutes of elapsed time, or a minute after a failure."""
@@ -130,6 +138,8 @@ class Eraser:
         parts = self._parts
         if parts.table.interrupted:  # an earlier rewrite failed half way: what it did must be told before the next
             await self._load()
+            have = set(parts.table.epochs())  # perhaps the new table, with pairs made for the same hours
+            fresh = [entry for entry in fresh if entry.epoch not in have]
         done = await parts.table.rewrite(drop, fresh, MinuteNumber(here - 1), early=early)
         for event, fields in self._lines(done.generation, done.runs):
             await parts.note(event, **fields)
@@ -178,7 +188,10 @@ class Eraser:
 
     async def _mint(self, here: MinuteNumber) -> tuple[list[MintedEpoch], KeystoreError | None]:
         """Make the pairs that the coming hours lack. A failure is given back: erasing must go on without."""
-        have = set(self._parts.table.epochs())
+        table = self._parts.table
+        have = set(table.epochs())
+        if table.dead:  # a minute that holds footage under a lost key gets no second key; an unused one may
+            have |= table.dead & set(await asyncio.to_thread(self._parts.store.recorded))
         wanted = [MinuteNumber(epoch) for epoch in range(here, here + AHEAD_MINUTES) if epoch not in have]
         fresh: list[MintedEpoch] = []
         try:
@@ -197,6 +210,8 @@ class Eraser:
                     yield "epochs.created", {**span, "generation": generation}
                 case RunKind.LOST:
                     yield "epochs.lost", {**span, "reason": "table_damaged"}
+                case RunKind.SECRET_MISSING:
+                    yield "epochs.lost", {**span, "reason": "secret_missing"}
                 case RunKind.ERASED | RunKind.ERASED_EARLY:
                     if run.kind is RunKind.ERASED_EARLY:
                         yield "epochs.dropped_early", {**span, "reason": "disk_full"}

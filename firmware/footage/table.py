@@ -89,6 +89,11 @@ class EpochTable:
         """Whether :meth:`load` must be called before the next rewrite: never called, or a rewrite failed half way."""
         return self._interrupted
 
+    @property
+    def dead(self) -> frozenset[MinuteNumber]:
+        """Epochs whose keys are lost with their table's secret, until the next rewrite has said so."""
+        return frozenset(self._dead)
+
     def epochs(self) -> list[MinuteNumber]:
         """Return every epoch that has a key, in order, coming ones included."""
         return self._header.epochs() if self._header else []
@@ -216,13 +221,18 @@ class EpochTable:
     ) -> Header:
         before = set(old.header.epochs()) if old else set()
         bad_hours = set(old.damaged_hours()) if old else set()
-        lost = {epoch for epoch in before if epoch // MINUTES_AN_HOUR in bad_hours} | self._dead
+        lost = {epoch for epoch in before if epoch // MINUTES_AN_HOUR in bad_hours}
         new = {entry.epoch for entry in fresh}
-        if len(new) != len(fresh) or new & (before | self._dead):
+        if len(new) != len(fresh) or new & before:
             message = "an epoch has one pair for ever; a second one would split its minute"
             raise ValueError(message)
         gone = (before - lost) & drop
-        runs = (*runs_of(RunKind.CREATED, new), *runs_of(kind, gone), *runs_of(RunKind.LOST, lost))
+        runs = (
+            *runs_of(RunKind.CREATED, new),
+            *runs_of(kind, gone),
+            *runs_of(RunKind.LOST, lost),
+            *runs_of(RunKind.SECRET_MISSING, self._dead - new),
+        )
         slot: SecretSlot = 1 if old and old.header.slot == 0 else 0
         return Header(self._newest + 1, slot, os.urandom(16), runs, minutes_map((before - lost - gone) | new))
 

@@ -197,3 +197,63 @@ async def test_tpm2_cut_at_every_change_of_a_secret_loses_nothing_and_revives_no
         assert bool(parts.store.recorded()) == live
         secrets = [await parts.table._keystore.read_secret(slot) for slot in (0, 1)]
         assert sum(secret is not None for secret in secrets) == 1
+
+
+async def test_a_spoofed_clock_erases_nothing_until_an_officer_proves_it(tmp_path: Path) -> None:
+    clock = SimulatedClock(START_NS)
+    parts = make_parts(tmp_path, clock, MemoryKeystore())
+    eraser = Eraser(parts)
+    await boot(parts, eraser)
+    epoch = minute_of(START_NS)
+    await record_a_minute(parts, clock)
+    clock.step(15 * 24 * HOUR_NS)
+    parts.trust.observe()
+    await eraser.sweep()
+    assert parts.store.recorded() == [epoch]
+    assert await parts.table.sealed_identity(epoch)
+    await eraser.prove_time("officer", 500)
+    assert parts.store.recorded() == []
+    assert [line.fields["uncertainty_ms"] for line in parts.ledger.lines("clock.proven")] == [500]
+
+
+async def test_an_accepted_loss_is_told_as_such_and_recording_goes_on(tmp_path: Path) -> None:
+    clock = SimulatedClock(START_NS)
+    parts = make_parts(tmp_path, clock, MemoryKeystore())
+    await boot(parts, Eraser(parts))
+    epoch = minute_of(START_NS)
+    await record_a_minute(parts, clock)
+    await clock.advance_to(clock.utc_ns() + NS_PER_MINUTE)
+    again = make_parts(tmp_path, clock, MemoryKeystore())  # another TPM
+    with pytest.raises(KeystoreError, match="E-KEY-LOST"):
+        await boot(again, Eraser(again))
+    assert again.store.recorded() == [epoch]  # until somebody accepts it, nothing is touched
+    again = make_parts(tmp_path, clock, MemoryKeystore(), accept_lost_keys=True)
+    await boot(again, Eraser(again))
+    lost = [line.fields for line in again.ledger.lines("epochs.lost")]
+    assert [(fields["first_epoch"], fields["reason"]) for fields in lost] == [(epoch, "secret_missing")]
+    assert again.store.recorded() == []
+    await record_a_minute(again, clock)
+    assert len(again.store.recorded()) == 1
+
+
+async def test_a_rewrite_whose_last_step_failed_is_told_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    clock, keystore = SimulatedClock(START_NS), MemoryKeystore()
+    parts = make_parts(tmp_path, clock, keystore, settings=SETTINGS)
+    eraser = Eraser(parts)
+    await boot(parts, eraser)
+    epoch = minute_of(START_NS)
+    await record_a_minute(parts, clock)
+    await clock.advance_to(START_NS + 4 * HOUR_NS)
+    changes = iter([lambda: None, refuse])  # the new secret is taken, the old one cannot be overwritten
+    keystore.before_write = lambda: next(changes)()
+    with pytest.raises(KeystoreError, match="E-KEY-TPM"):
+        await eraser.sweep()
+    keystore.before_write = lambda: None
+    await eraser.sweep()
+    told = [line.fields for line in parts.ledger.lines("epochs.erased")]
+    assert sum(int(fields["first_epoch"]) <= epoch <= int(fields["last_epoch"]) for fields in told) == 1
+    assert parts.store.recorded() == []
+    assert len(keystore.slots) == 1
+    created = [line.fields for line in parts.ledger.lines("epochs.created")]
+    spans = [range(int(fields["first_epoch"]), int(fields["last_epoch"]) + 1) for fields in created]
+    assert len({number for span in spans for number in span}) == sum(map(len, spans))  # one pair an epoch, for ever

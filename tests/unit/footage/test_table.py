@@ -239,7 +239,7 @@ async def test_another_keystore_is_refused_unless_the_loss_is_accepted(tmp_path:
     loaded = await table.load(FIRST, accept_loss=True)
     assert list(loaded.dead) == span(0, 150)
     done = await table.rewrite([], fresh(span(150, 10)), FIRST)
-    assert Run(RunKind.LOST, FIRST, MinuteNumber(FIRST + 149)) in done.runs
+    assert Run(RunKind.SECRET_MISSING, FIRST, MinuteNumber(FIRST + 149)) in done.runs
     assert done.generation == 2
     assert table.epochs() == span(150, 10)
 
