@@ -29,6 +29,8 @@ NEW_PART_AFTER_90K: Final = 3_600 * TICKS_A_SECOND
 """A gap in a film is one frame's long duration, which MP4 counts in 32 bits; players give up earlier than that."""
 
 _TICK: Final = Fraction(1, TICKS_A_SECOND)
+_NO_GUESSING: Final = {"fpsprobesize": "0"}
+"""Times stand in the chunk; without this the library decodes its first pictures to guess a frame rate."""
 
 
 class Mp4Film:
@@ -43,7 +45,7 @@ class Mp4Film:
     def add(self, chunk: bytes, begin_utc_ns: int) -> Added:
         """See :class:`firmware.custody.film.Film`."""
         try:
-            with av.open(io.BytesIO(chunk), "r", format="mp4") as source:
+            with av.open(io.BytesIO(chunk), "r", format="mp4", options=_NO_GUESSING) as source:
                 stream, packets = _read(source)
                 if self._part and not self._part.takes(stream, begin_utc_ns):
                     self._finish()
@@ -134,7 +136,9 @@ def _format_of(stream: VideoStream) -> tuple[int, int, bytes]:
 
 
 def _ticks(value: int | None, time_base: Fraction | None) -> int:
-    return round((value or 0) * (time_base or _TICK) * TICKS_A_SECOND)
+    base = time_base or _TICK
+    twice = (value or 0) * base.numerator * TICKS_A_SECOND * 2
+    return (twice + base.denominator) // (2 * base.denominator)  # rounded; whole numbers, for there are many frames
 
 
 def _no_chunk(what: str) -> StoreError:

@@ -245,6 +245,16 @@ async def test_the_index_cannot_tell_another_story_than_ledger_and_manifests(
     assert case.fault().code in ("E-CASE-CHANGED", "E-CASE-MISSING")
 
 
+async def test_a_chunk_cannot_be_exchanged_after_its_minute_was_told(case: Case) -> None:
+    """Not even by who has the pole's key and a minute's public half: the manifest's hash is in the ledger."""
+    members = case.members()
+    recipient = case.pole.identities[FIRST].to_public()
+    members[f"minutes/{FIRST}/0.age"] = pyrage.encrypt(film_of(99), [recipient])
+    case.write(await signed(reindexed(members, lambda made: made), case.pole.key))
+    error = case.fault()
+    assert (error.code, f"minutes/{FIRST}/0.age" in error.what) == ("E-CASE-CHANGED", True)
+
+
 async def test_another_pole_s_bundle_does_not_pass_for_this_pole_s(case: Case, tmp_path: Path) -> None:
     other = await SmallPole.begin(tmp_path / "other", minutes=3)
     other.key = Ed25519Key(seed=2)
