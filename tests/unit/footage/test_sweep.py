@@ -244,8 +244,13 @@ async def test_a_rewrite_whose_last_step_failed_is_told_and_the_next_one_goes_on
     epoch = minute_of(START_NS)
     await record_a_minute(parts, clock)
     await clock.advance_to(START_NS + 4 * HOUR_NS)
-    changes = iter([lambda: None, refuse])  # the new secret is taken, the old one cannot be overwritten
-    keystore.before_write = lambda: next(changes)()
+    changes = iter([True, False])  # the new secret is taken, the old one cannot be overwritten
+
+    def once() -> None:
+        if not next(changes):
+            refuse()
+
+    keystore.before_write = once
     with pytest.raises(KeystoreError, match="E-KEY-TPM"):
         await eraser.sweep()
     keystore.before_write = lambda: None
