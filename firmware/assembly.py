@@ -84,14 +84,15 @@ class Pole:
         Raises :class:`CameraError` ``E-CAMERA-LAMP`` when the lamp does not burn: then there is no stream (6.1(2)).
         """
         async with asyncio.TaskGroup() as group:
-            houses = [group.create_task(self._flow()), group.create_task(self._footage())]
+            houses = [group.create_task(self._footage())]
             around = [group.create_task(status_house.run(self._status_path, self.report.status, self.clock, self.log))]
             if self.publisher is not None:
                 around.append(group.create_task(self._house("city", self.publisher.run)))
             try:
+                await self._make_ready()
+                houses.append(group.create_task(self._flow()))
                 async with burning_lamp(self.lamp, (self.small, self.main)):
                     try:
-                        await self._make_ready()
                         await self._film(camera)
                     finally:
                         await self._end_streams(houses)
@@ -219,22 +220,17 @@ async def build(
     stack.enter_context(held_for_life(state / "running"))
     small = SmallFrames(_memory(stack, SMALL.frame_bytes, SMALL_SLOTS, profile, "small"), clock)
     main = _main_stream(stack, settings, clock, board_encodes=board_encodes)
+    recording = _recording(settings, board_encodes=board_encodes)
     counter = CounterProcess(small.memory, settings.models, settings.flow, clock=clock, log=log, profile=profile)
+    recorder = RecorderProcess(main.memory, recording, profile=profile, clock=clock, log=log)
     stack.push_async_callback(counter.close)
-    recorder = RecorderProcess(
-        main.memory, _recording(settings, board_encodes=board_encodes), profile=profile, clock=clock, log=log
-    )
     stack.push_async_callback(recorder.close)
-    outbox = await stack.enter_async_context(
-        Outbox.opened(state / "city" / "outbox.sqlite", settings.place, clock, log)
-    )
+    spool = state / "city" / "outbox.sqlite"
+    outbox = await stack.enter_async_context(Outbox.opened(spool, settings.place, clock, log))
     parts = await _parts(settings, recorder, clock, log, accept_lost_keys=accept_lost_keys)
     health = Health()
     report = PoleReport(
-        settings=settings.pole,
-        flow_settings=settings.flow,
-        footage_settings=settings.footage,
-        place=settings.place,
+        settings=settings,
         health=health,
         small=small,
         main=main,
@@ -247,9 +243,7 @@ async def build(
         progress=lambda: publisher.progress if publisher else None,
         missing_walls=lambda: _missing_walls(counter, recorder, small, main),
     )
-    publisher = _publisher(settings, outbox, connect, report, clock, log) if connect else None
-    if publisher is None:
-        health.note("city", "off")
+    publisher = _publisher(settings, outbox, connect, report, clock, log)
     return Pole(
         settings=settings,
         clock=clock,
@@ -301,8 +295,11 @@ async def _parts(
 
 
 def _publisher(
-    settings: Settings, outbox: Outbox, connect: Connect, report: PoleReport, clock: Clock, log: Log
-) -> Publisher:
+    settings: Settings, outbox: Outbox, connect: Connect | None, report: PoleReport, clock: Clock, log: Log
+) -> Publisher | None:
+    if connect is None:
+        report.health.note("city", "off")
+        return None
     broker = settings.pole.broker
     return Publisher(
         outbox,

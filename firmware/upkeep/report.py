@@ -16,17 +16,15 @@ from typing import Literal
 from firmware.camera.frames import SlotPool, SmallFrames
 from firmware.city import standing
 from firmware.city.outbox import Outbox
-from firmware.city.payload import Place, describe
+from firmware.city.payload import describe
 from firmware.city.publisher import Progress
 from firmware.city.standing import SystemState, reason_code
 from firmware.flow.run import Figures
-from firmware.flow.settings import FlowSettings
 from firmware.footage.parts import Counters
-from firmware.footage.settings import FootageSettings
 from firmware.ground.clock import Clock, iso_utc
 from firmware.ground.ledger import Ledger
-from firmware.upkeep.settings import PoleSettings
 from firmware.upkeep.status import StatusReport
+from firmware.upkeep.whole import Settings
 
 SystemName = Literal["camera", "flow", "footage", "city"]
 
@@ -52,10 +50,7 @@ class Health:
 class PoleReport:
     """Implements ``firmware.city.publisher.SelfReport``; collects the status file's content."""
 
-    settings: PoleSettings
-    flow_settings: FlowSettings
-    footage_settings: FootageSettings
-    place: Place
+    settings: Settings
     health: Health
     small: SmallFrames
     main: SlotPool
@@ -70,9 +65,9 @@ class PoleReport:
 
     def description(self) -> standing.Description:
         """See the port."""
-        rules = self.flow_settings
+        rules = self.settings.flow
         return describe(
-            self.place,
+            self.settings.place,
             k=rules.k_total,
             k_tile=rules.k_attr,
             k_cell=rules.k_cell,
@@ -84,10 +79,10 @@ class PoleReport:
     def state(self) -> standing.State:
         """See the port."""
         return standing.State(
-            sp_pole=self.place.pole,
+            sp_pole=self.settings.place.pole,
             sp_status="online",
-            profile=self.settings.profile,
-            keystore=self.footage_settings.keystore if self.footage_settings.enabled else "none",
+            profile=self.settings.pole.profile,
+            keystore=self.settings.footage.keystore if self.settings.footage.enabled else "none",
             flow=self._system("flow"),
             footage=self._system("footage"),
             city=self._city(),
@@ -97,7 +92,7 @@ class PoleReport:
         """See the port."""
         residence = self.small.residence.summary()
         return standing.Meter(
-            sp_pole=self.place.pole,
+            sp_pole=self.settings.place.pole,
             sp_since=iso_utc(self.started_utc_ns),
             sp_at=iso_utc(self.clock.utc_ns()),
             residence_p50_ms=standing.band(residence.p50_us),
@@ -119,16 +114,16 @@ class PoleReport:
 
     def status(self) -> StatusReport:
         """Return the status file's content."""
-        officers = self.footage_settings.officers
+        officers = self.settings.footage.officers
         return StatusReport(
             written_utc_ns=self.clock.utc_ns(),
             started_utc_ns=self.started_utc_ns,
-            pole=self.place.pole,
-            profile=self.settings.profile,
+            pole=self.settings.place.pole,
+            profile=self.settings.pole.profile,
             flow=self._system("flow"),
             footage=self._system("footage"),
             city=self._city(),
-            keystore=self.footage_settings.keystore if self.footage_settings.enabled else "none",
+            keystore=self.settings.footage.keystore if self.settings.footage.enabled else "none",
             officers={"a": _fingerprints(officers.a), "b": _fingerprints(officers.b)},
             missing_walls=tuple(self.missing_walls()),
             counters=self.totals(),
