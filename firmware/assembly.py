@@ -210,10 +210,7 @@ async def build(
     board_encodes: bool = False,
     accept_lost_keys: bool = False,
 ) -> Pole:
-    """Build everything on ``stack``, which closes it again. Raises PoleError; nothing runs yet.
-
-    ``board_encodes``: the main stream comes as packets of the board's encoder instead of pictures.
-    """
+    """Build everything on ``stack``, which closes it again. Raises PoleError; nothing runs yet."""
     state, profile = settings.state, settings.pole.profile
     for folder in (state, state / "city"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
