@@ -42,7 +42,8 @@ _ENVIRONMENT: Final = {
     "OMP_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_PERTURB_": "165",  # freed heap is overwritten (6.2(2): no picture stays behind)
-    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0",  # a thread's cache of small pieces would be passed over
+    # A thread's cache of small pieces would be passed over; a freed picture's pages go back at once.
+    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0:glibc.malloc.mmap_threshold=1048576",
     "PYTHONMALLOC": "malloc",  # so would the interpreter's own pools
 }
 

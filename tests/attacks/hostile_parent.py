@@ -9,6 +9,7 @@ import asyncio
 import ctypes
 import json
 import os
+import re
 import shutil
 import socket
 import sys
@@ -17,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from firmware.camera.frames import SlotMemory
-from firmware.drivers.jail import Jailed
+from firmware.drivers.jail import Jailed, Limits
 from firmware.ground.errors import JailError
-from tests.attacks.hostile_child import ATTACKS, PAGE
+from tests.attacks.hostile_child import ATTACKS, HOLES, PAGE
 from tests.attacks.hostile_start import start
 
 SPOILING = {
@@ -41,16 +42,24 @@ async def attempt(child: Jailed, name: str) -> dict[str, str]:
     return answer
 
 
-async def run(*, shut: bool, sealed: bool) -> dict[str, Any]:
+def what_the_kernel_says(pid: int) -> dict[str, Any]:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return {
+        "capabilities": sorted(set(re.findall(r"^Cap(?:Inh|Prm|Eff|Amb):\t(\w+)$", status, re.MULTILINE))),
+        "memory belongs to": Path(f"/proc/{pid}/mem").stat().st_uid,
+    }
+
+
+async def run(*, door: str, sealed: bool) -> dict[str, Any]:
     folder = tempfile.mkdtemp()
     _for_everybody(folder)
     treasure = ctypes.create_string_buffer(TREASURE, 64)
     plan = {
-        "shut": shut,
+        "shut": door != "open",
         "folder": folder,
         "address": ctypes.addressof(treasure),
         "treasure": TREASURE.decode(),
-        "system_calls": [],
+        "system_calls": HOLES if door == "holes" else [],
     }
     memory = SlotMemory(PAGE, 2)
     results: dict[str, Any] = {}
@@ -65,7 +74,8 @@ async def run(*, shut: bool, sealed: bool) -> dict[str, Any]:
                 if child is not None:
                     await child.close()
                 loose = _renew(loose)
-                child = await start("hostile_child", plan, lend={"frames": memory.descriptor if sealed else loose})
+                lend = {"frames": memory.descriptor if sealed else loose}
+                child = await start("hostile_child", plan, lend=lend, limits=Limits(incoming_descriptors=4))
             results[name] = await attempt(child, name)
             if results[name]["got"] and name in SPOILING:
                 await child.kill()
@@ -73,6 +83,8 @@ async def run(*, shut: bool, sealed: bool) -> dict[str, Any]:
                 results[name] = {"got": "exec closes the socket"}
         assert child is not None
         results["missing"] = child.report.missing
+        results["landlock"] = child.report.landlock_version
+        results |= what_the_kernel_says(child.pid)
         await child.close()
     memory.close()
     os.close(loose)
@@ -95,7 +107,7 @@ def _renew(descriptor: int) -> int:
 
 
 def main() -> None:
-    print(json.dumps(asyncio.run(run(shut=sys.argv[1] == "shut", sealed=sys.argv[2] == "sealed"))))
+    print(json.dumps(asyncio.run(run(door=sys.argv[1], sealed=sys.argv[2] == "sealed"))))
 
 
 if __name__ == "__main__":
