@@ -185,8 +185,10 @@ def test_a_child_dies_with_its_parent_even_when_it_hangs() -> None:
         "from tests.attacks.hostile_start import start\n"
         "async def main():\n"
         "    child = await start('echo_child')\n"
+        "    asking = asyncio.create_task(child.ask(b'hang', 600))\n"
+        "    await asyncio.sleep(0.3)\n"  # else the child would see its socket end before it hangs
         "    print(child.pid, flush=True)\n"
-        "    await child.ask(b'hang', 600)\n"
+        "    await asking\n"
         "asyncio.run(main())\n"
     )
     with subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:

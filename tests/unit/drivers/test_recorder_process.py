@@ -363,10 +363,10 @@ async def test_the_plain_film_is_gone_from_the_child_after_its_chunk(bench: Benc
 async def test_the_child_stays_small_and_does_not_grow(bench: Bench) -> None:
     child = await bench.recorder.ready()
     sizes = []
-    for _ in range(40):
-        await bench.chunk(3)
+    for _ in range(150):
+        await bench.chunk(1)
         sizes.append(resident_bytes(child.pid, "VmRSS"))
-    assert sizes[-1] <= sizes[20] + 512 * 1024, sizes
+    assert sizes[-1] < sizes[75] + 48 * FRAME_BYTES, "75 chunks later: not one picture a chunk stayed"
     assert resident_bytes(child.pid, "VmHWM") < 150 * 1024 * 1024
 
 
