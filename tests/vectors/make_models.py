@@ -16,6 +16,7 @@ its behaviour planted, so that a test can draw a picture and know the answer:
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import litert_torch
@@ -26,11 +27,11 @@ from torch import nn
 
 
 class Detector(nn.Module):
-    def __init__(self, box_channels: int = 4, extra: bool = False) -> None:
+    def __init__(self, box_channels: int = 4, third: bool = False) -> None:
         super().__init__()
         self.heat = nn.Conv2d(3, 1, 8, 8)
         self.box = nn.Conv2d(3, box_channels, 8, 8)
-        self.extra = nn.Conv2d(3, 16, 8, 8) if extra else None
+        self.third = nn.Conv2d(3, 16, 8, 8) if third else None
         with torch.no_grad():
             self.heat.weight.zero_()
             self.heat.weight[0, 0] = 20 / 64
@@ -41,9 +42,9 @@ class Detector(nn.Module):
             self.box.bias[0::2] = 4
             self.box.bias[1::2] = 8
 
-    def forward(self, picture):
+    def forward(self, picture: torch.Tensor) -> tuple[torch.Tensor, ...]:
         outputs = (self.heat(picture), self.box(picture))
-        return outputs if self.extra is None else (*outputs, self.extra(picture))
+        return outputs if self.third is None else (*outputs, self.third(picture))
 
 
 class Attributes(nn.Module):
@@ -52,7 +53,7 @@ class Attributes(nn.Module):
         self.pool = nn.AvgPool2d((64, 48))
         self.heads = nn.ModuleList([nn.Linear(3, classes) for classes in (2, 4, 2)])
         with torch.no_grad():
-            for head, channel in zip(self.heads, (0, 1, 2)):
+            for head, channel in zip(self.heads, (0, 1, 2), strict=True):
                 head.weight.fill_(0.001)
                 classes = head.out_features
                 for place in range(classes):
@@ -62,13 +63,13 @@ class Attributes(nn.Module):
                     head.bias[place] = -24 * at * at
         self.vector = nn.Linear(3, 128) if embedding else None
 
-    def forward(self, people):
+    def forward(self, people: torch.Tensor) -> tuple[torch.Tensor, ...]:
         mean = self.pool(people).reshape(8, 3)
         outputs = tuple(head(mean) for head in self.heads)
         return outputs if self.vector is None else (*outputs, self.vector(mean))
 
 
-def pictures(shape, count=24):
+def pictures(shape: tuple[int, ...], count: int = 24) -> Iterator[np.ndarray]:
     rng = np.random.default_rng(1)
     for number in range(count):
         picture = rng.random(shape, dtype=np.float32)
@@ -80,11 +81,11 @@ def pictures(shape, count=24):
         yield picture
 
 
-def write(module, name, folder, *, quantised=True):
+def write(module: Detector | Attributes, name: str, folder: Path, *, quantised: bool = True) -> None:
     module.eval()
     is_detector = isinstance(module, Detector)
     shape = (1, 192, 320, 3) if is_detector else (8, 64, 48, 3)
-    outputs = list(range(2 + (module.extra is not None))) if is_detector else None
+    outputs = list(range(2 + (module.third is not None))) if is_detector else None
     ported = litert_torch.to_channel_last_io(module, args=[0], outputs=outputs)
     edge = litert_torch.convert(ported, (torch.rand(*shape),))
     plain = folder / f"{name}.float.tflite"
@@ -108,7 +109,7 @@ def main() -> None:
     write(Attributes(), "attributes", folder)
     write(Attributes(embedding=True), "embedding", folder)
     write(Detector(box_channels=16), "wide_box", folder)
-    write(Detector(extra=True), "extra", folder)
+    write(Detector(third=True), "extra", folder)
     write(Detector(), "float", folder, quantised=False)
 
 

@@ -43,6 +43,22 @@ async def test_people_are_counted_where_the_region_is() -> None:
     assert counts.persons == 2
 
 
+def own_kilobytes(pid: int | None) -> int:
+    """Return the private memory of a process that is in use."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0])
+
+
+async def test_counting_takes_no_more_memory_however_long_it_lasts() -> None:
+    async with counting(ALL) as parts:
+        pictures = [draw(*crowd(people)) for people in (0, 3, 20, 45)]
+        before = 0
+        for number in range(400):
+            await parts.count(pictures[number % 4])
+            before = own_kilobytes(parts.counter.pid) if number == 200 else before
+        assert own_kilobytes(parts.counter.pid) - before <= 16  # one page or two; ten thousand slices take no more
+
+
 LIES = [
     "another nonce", "the answer before", "sums", "an attribute that is off", "too many", "a box in the spare bytes",
     "a spare field", "a longer answer", "a crop", "refusal", "dead", "late", "two answers",
