@@ -12,12 +12,14 @@ followed). A larger step waits for :meth:`TrustedTime.confirm`. At boot the line
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from firmware.ground.clock import NS_PER_SECOND, Clock
 from firmware.ground.durable import write_file
+from firmware.ground.errors import StoreError
 
 UNPROVEN_STEP_SECONDS: Final = 600
 _REFILL_SECONDS_A_DAY: Final = 60
@@ -122,5 +124,14 @@ def read_ratchet(path: Path) -> int:
 
 
 def keep_ratchet(path: Path, now_ns: int) -> None:
-    """Write ``now_ns`` durably. Raises OSError."""
-    write_file(path, f"{now_ns}\n".encode("ascii"))
+    """Write ``now_ns`` durably. Raises StoreError."""
+    try:
+        write_file(path, f"{now_ns}\n".encode("ascii"))
+    except OSError as error:
+        raise StoreError(
+            "E-STORE-FULL" if error.errno == errno.ENOSPC else "E-STORE-WRITE",
+            f"cannot keep the latest instant: {error.strerror}",
+            where=str(path),
+            todo="free or replace the disk",
+            clause="7.1(3)",
+        ) from None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware.footage.clock_trust import Step, TrustedTime, keep_ratchet, read_ratchet
 from firmware.ground.clock import NS_PER_SECOND, SimulatedClock
+from firmware.ground.errors import StoreError
 
 START_NS = 1_795_000_000 * NS_PER_SECOND
 DAY_SECONDS = 86_400
@@ -108,3 +110,8 @@ def test_whatever_happens_the_line_never_lags_elapsed_time_and_never_leaps(moves
         before_ns = now_ns
         gained_seconds = (now_ns - START_NS) / NS_PER_SECOND - elapsed_seconds
         assert 0 <= gained_seconds <= 600 + elapsed_seconds / DAY_SECONDS * 60 + 1e-3
+
+
+def test_a_ratchet_that_cannot_be_kept_is_a_store_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="E-STORE-WRITE"):
+        keep_ratchet(tmp_path / "nowhere" / "ratchet", START_NS)
