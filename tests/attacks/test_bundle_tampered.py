@@ -27,6 +27,7 @@ from firmware.footage.manifest import sha256_of
 from firmware.ground import note
 from firmware.ground.clock import MinuteNumber
 from firmware.ground.errors import CaseError, LedgerError, PoleError
+from firmware.ground.note import Signer
 from tests.parts.small_pole import FIRST, SmallPole, film_of
 from tests.signing import Ed25519Key
 
@@ -200,7 +201,7 @@ def reindexed(members: Members, change: Callable[[Index], Index]) -> Members:
     return {**members, index.INDEX: msgspec.structs.replace(made, members=tuple(writer.members)).encoded()}
 
 
-async def signed(members: Members, key: Ed25519Key) -> Members:
+async def signed(members: Members, key: Signer) -> Members:
     text = index.note_text(key.name, members[index.INDEX])
     return {**members, index.NOTE: (await note.sign_note(text, key)).encode()}
 
