@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from firmware.footage.manifest import ChunkEntry, ClockEntry, Manifest, Origin
-from firmware.footage.store import CHUNK_NAME, DAMAGED, HOUR_NAME, MANIFEST_NAME, Store, is_age_file
+from firmware.footage.store import CHUNK_NAME, DAMAGED, HOUR_NAME, MANIFEST_NAME, Store, is_age_file, store_errors
 from firmware.ground.clock import MinuteNumber
 from firmware.ground.errors import StoreError
 
@@ -63,13 +63,14 @@ class Checker:
     def check(self) -> Findings:
         """Look at everything; raises StoreError only where the disk fails."""
         findings = Findings()
-        self._clear_top(findings)
-        for hour in self.store.hours():
-            for epoch, sizes in sorted(self._hour(hour, findings).items()):
-                if epoch in self.keyed:
-                    self._epoch(epoch, sizes, findings)
-                else:
-                    findings.keyless.append(epoch)
+        with store_errors("E-STORE-READ", self.store.folder):
+            self._clear_top(findings)
+            for hour in self.store.hours():
+                for epoch, sizes in sorted(self._hour(hour, findings).items()):
+                    if epoch in self.keyed:
+                        self._epoch(epoch, sizes, findings)
+                    else:
+                        findings.keyless.append(epoch)
         return findings
 
     def _clear_top(self, findings: Findings) -> None:

@@ -69,7 +69,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder: Final = folder
         self._parts = 0
-        with _store_errors("E-STORE-FOLDER", folder):
+        with store_errors("E-STORE-FOLDER", folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     # ---- writing
@@ -77,7 +77,7 @@ class Store:
     def lend(self) -> LentChunk:
         """Open a nameless file for one chunk. Raises StoreError: E-STORE-FULL, E-STORE-WRITE."""
         part: Path | None = None
-        with _store_errors("E-STORE-WRITE", self.folder):
+        with store_errors("E-STORE-WRITE", self.folder):
             flags = os.O_RDWR | os.O_CLOEXEC
             try:
                 own = os.open(self.folder, flags | os.O_TMPFILE, 0o600)
@@ -118,7 +118,7 @@ class Store:
         path = self.chunk_path(epoch, sequence)
         try:
             _refuse_unsealed(lent.own, facts, path)
-            with _store_errors("E-STORE-WRITE", path):
+            with store_errors("E-STORE-WRITE", path):
                 os.fsync(lent.own)  # before the name: a name means whole
                 digest = _hash(lent.own)
                 self._make_hour(path.parent)
@@ -145,7 +145,7 @@ class Store:
         """Write the manifest durably over an earlier one; return its SHA-256 (hex). Raises StoreError."""
         path = self.manifest_path(MinuteNumber(manifest.epoch))
         data = manifest.encoded()
-        with _store_errors("E-STORE-WRITE", path):
+        with store_errors("E-STORE-WRITE", path):
             self._make_hour(path.parent)
             write_file(path, data)
         return manifests.sha256_of(data)
@@ -158,9 +158,9 @@ class Store:
             by_hour.setdefault(epoch // MINUTES_AN_HOUR, set()).add(epoch)
         for hour, wanted in by_hour.items():
             folder = self.folder / str(hour)
-            with _store_errors("E-STORE-WRITE", folder):
+            with store_errors("E-STORE-WRITE", folder):
                 removed += _remove_from(folder, wanted)
-        with _store_errors("E-STORE-WRITE", self.folder / DAMAGED):
+        with store_errors("E-STORE-WRITE", self.folder / DAMAGED):
             removed += _remove_from(self.folder / DAMAGED, {epoch for wanted in by_hour.values() for epoch in wanted})
         return removed
 
@@ -230,7 +230,7 @@ class Store:
     def hash_chunk(self, epoch: MinuteNumber, sequence: int) -> str:
         """Return the SHA-256 (hex) of a chunk as it lies on the disk. Raises StoreError."""
         path = self.chunk_path(epoch, sequence)
-        with _store_errors("E-STORE-READ", path):
+        with store_errors("E-STORE-READ", path):
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 return _hash(descriptor)
@@ -239,13 +239,13 @@ class Store:
 
     def space(self) -> Space:
         """Return free and total bytes of the file system. Raises StoreError."""
-        with _store_errors("E-STORE-READ", self.folder):
+        with store_errors("E-STORE-READ", self.folder):
             facts = os.statvfs(self.folder)
         return Space(facts.f_bavail * facts.f_frsize, facts.f_blocks * facts.f_frsize)
 
     def set_aside(self, path: Path) -> None:
         """Move a damaged file to ``damaged/``, out of every reader's way; it is erased with its epoch all the same."""
-        with _store_errors("E-STORE-WRITE", path):
+        with store_errors("E-STORE-WRITE", path):
             folder = self.folder / DAMAGED
             folder.mkdir(mode=0o700, exist_ok=True)
             target = folder / path.name
@@ -324,7 +324,8 @@ def _remove_from(folder: Path, wanted: set[int]) -> int:
 
 
 @contextlib.contextmanager
-def _store_errors(code: str, path: Path) -> Iterator[None]:
+def store_errors(code: str, path: Path) -> Iterator[None]:
+    """Turn an OSError of the block into a StoreError: E-STORE-FULL for a full disk, else ``code``."""
     try:
         yield
     except OSError as error:

@@ -35,6 +35,7 @@ from firmware.footage.epochs import (
     write_table,
 )
 from firmware.footage.ports import SECRET_BYTES, Keystore, MintedEpoch, SecretSlot
+from firmware.footage.store import store_errors
 from firmware.ground.clock import MinuteNumber
 from firmware.ground.durable import remove_file
 from firmware.ground.errors import KeystoreError, StoreError
@@ -272,19 +273,22 @@ class EpochTable:
         await asyncio.to_thread(self._remove_others, chosen.header.generation)
 
     def _remove_others(self, generation: int) -> None:
-        for other, path in self._files().items():
-            if other != generation:
-                remove_file(path)
-        for part in self._folder.glob("epochs-*.table.part"):
-            remove_file(part)
+        files = self._files()
+        with store_errors("E-STORE-WRITE", self._folder):
+            for other, path in files.items():
+                if other != generation:
+                    remove_file(path)
+            for part in self._folder.glob("epochs-*.table.part"):
+                remove_file(part)
 
     def _files(self) -> dict[int, Path]:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = {}
-        for path in self._folder.iterdir():
-            match = _NAME.fullmatch(path.name)
-            if match:
-                found[int(match["generation"])] = path
+        with store_errors("E-STORE-READ", self._folder):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for path in self._folder.iterdir():
+                match = _NAME.fullmatch(path.name)
+                if match:
+                    found[int(match["generation"])] = path
         return found
 
     def _path(self, generation: int) -> Path:
