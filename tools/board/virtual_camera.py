@@ -24,6 +24,7 @@ def virtual_library() -> Library:
     import libcamera
     from picamera2 import Picamera2
     from picamera2.allocators.dmaallocator import DmaAllocator
+    from picamera2.encoders import LibavH264Encoder
 
     class TwoPlanes(DmaAllocator):
         """NV12 in one descriptor but two planes: libcamera's virtual camera insists."""
@@ -45,13 +46,13 @@ def virtual_library() -> Library:
             memory = self.dmaHeap.alloc(name, size)
             descriptor = memory.get()
             self.open_fds.append(descriptor)
-            self.libcamera_fds.append(descriptor)
-            self.mapped_buffers_used[descriptor] = False
-            planes = []
+            planes: list[Any] = []
             for offset, length in ((0, luma_bytes), (luma_bytes, size - luma_bytes)):
                 plane = libcamera.FrameBuffer.Plane()
                 plane.fd, plane.offset, plane.length = descriptor, offset, length
                 planes.append(plane)
+            self.libcamera_fds.append(planes[0].fd)  # libcamera's own number for the same memory
+            self.mapped_buffers_used[planes[0].fd] = False
             buffer = libcamera.FrameBuffer(planes)
             self.mapped_buffers[buffer] = mmap.mmap(descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
             return buffer
@@ -75,7 +76,8 @@ def virtual_library() -> Library:
             time.sleep(max(self._last + FRAME_SECONDS - time.monotonic(), 0.0))
             self._last = time.monotonic()
 
-    return replace(_load(), camera=VirtualCamera)
+    # Without video devices picamera2 takes every machine for a Pi 4 and wants its encoder.
+    return replace(_load(), camera=VirtualCamera, encoder=LibavH264Encoder, board_encodes=False)
 
 
 _load = real.load_library
