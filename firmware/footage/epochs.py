@@ -197,7 +197,10 @@ class TableFile:
         try:
             with _opened(self._path) as file:
                 file.seek(self._offsets[hour])
-                sealed = file.read(_LENGTH.unpack(file.read(_LENGTH.size))[0])
+                length = _LENGTH.unpack(file.read(_LENGTH.size))[0]
+                sealed = file.read(length)
+            if len(sealed) != length:
+                raise InvalidTag  # the last block, cut short or said to be longer than it is
             entries = _unpack_entries(hour, self._keys.unseal(hour, sealed, self._mac))
         except (InvalidTag, KeyError, struct.error):
             raise KeystoreError(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidTag
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from firmware.footage import epochs as epochs_module
@@ -257,6 +257,7 @@ async def test_an_unreadable_keystore_judges_nothing_lost(tmp_path: Path) -> Non
 
 
 @settings(max_examples=60, deadline=None)
+@example(epochs={100}, spoiled=3597, bit=0)  # the length of the last block
 @given(
     epochs=st.sets(st.integers(60, 600), min_size=1, max_size=80), spoiled=st.integers(0, 10**9), bit=st.integers(0, 7)
 )
