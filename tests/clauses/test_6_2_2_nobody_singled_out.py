@@ -62,9 +62,9 @@ def test_a_flickering_detector_opens_fewer_than_one_minute_in_a_thousand() -> No
 
 
 def month() -> Iterator[Tile]:
-    """A light month: two busy tiles a day, with rare categories that the rule has to hide."""
+    """A light month: a busy tile a day, with rare categories that the rule has to hide."""
     dice = random.Random(20_261_123)  # noqa: S311 - a simulated street
-    for _ in range(60):
+    for _ in range(30):
         busy, rare = dice.uniform(3, 14), dice.choice([0, 0, 1, 2, 3])
         yield [one_slice(dice, min(64, int(dice.gauss(busy, 2) + 0.5)), rare) for _ in range(5 * RULES.planned)]
 
@@ -127,8 +127,8 @@ def test_a_month_of_records_does_not_tell_whether_a_hidden_category_was_there_at
         assert minute_bytes([one.persons for one in other[:60]]) == minute_bytes([one.persons for one in tile[:60]])
         hidden += other != tile
         published += record is not None
-    assert published > 10
-    assert hidden > 30
+    assert published > 5
+    assert hidden > 15
 
 
 def test_the_naive_rule_gives_its_hidden_cells_away() -> None:
@@ -140,7 +140,7 @@ def test_the_naive_rule_gives_its_hidden_cells_away() -> None:
                 place = CATEGORIES[Dimension(dimension)].index(missing[0])
                 truth = sum(counts.of(Dimension(dimension))[place] for counts in tile)
                 recovered += sums["all"] - sum(part for name, part in sums.items() if name != "all") == truth
-    assert recovered > 20
+    assert recovered > 10
 
 
 @pytest.mark.parametrize("dimension", Dimension)
