@@ -35,9 +35,10 @@ def main() -> None:
                 reply = Reply(Status.DONE, request.sequence, 0, frames, times[0], times[-1] + (lie == "time"), size)
                 os.close(descriptor)
                 times = []
-        if lie == "nonsense":
+        adding = isinstance(request, Add)  # all else is true, so that only this lie can be found out
+        if lie == "nonsense" and adding:
             door.answer(b"yes, master")
-        elif lie == "stale":
+        elif lie == "stale" and adding:
             door.answer(encode_reply(Reply(Status.DONE, request.sequence - 1)))
         else:
             door.answer(encode_reply(reply))
