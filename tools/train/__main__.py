@@ -26,7 +26,7 @@ def _detector(asked: argparse.Namespace) -> None:
         build.build(
             asked.data, shards, pictures=64, minutes=2, seed=asked.seed, tier_b=not asked.without_tier_b, shard=32
         )
-        loop.train(shards, asked.out, minutes=10, seed=asked.seed, most_steps=30)
+        loop.train(shards, asked.out, minutes=10, seed=asked.seed, start=asked.start, most_steps=30)
     else:
         have = len(Shelf(shards)) if shards.exists() else 0
         if have < asked.pictures:
@@ -39,7 +39,7 @@ def _detector(asked: argparse.Namespace) -> None:
                 tier_b=not asked.without_tier_b,
                 first=have,
             )
-        loop.train(shards, asked.out, minutes=asked.minutes, seed=asked.seed)
+        loop.train(shards, asked.out, minutes=asked.minutes, seed=asked.seed, start=asked.start)
     if asked.export is None:
         return
     from tools.train import export, release  # noqa: PLC0415 - the converter takes seconds to import
@@ -50,7 +50,9 @@ def _detector(asked: argparse.Namespace) -> None:
         pictures[k, 0, :180] = shelf[int(rng.integers(len(shelf)))][0]
     model = export.detector_of(asked.out / "detector.pt")
     made = export.export(model, ("heat", "box"), pictures, asked.export / "street_s.tflite")
-    release.detector(asked.export, made, threshold=asked.threshold, data=release.described(shards / "sources.json"))
+    release.detector(
+        asked.export, made, threshold=asked.threshold, data=release.described(shards / "sources.json", asked.start)
+    )
 
 
 def _attributes(asked: argparse.Namespace) -> None:
@@ -80,6 +82,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="checkpoints and shards; outside the project")
     parser.add_argument("--export", type=Path, help="write the int8 model and its manifest entry here")
+    parser.add_argument("--start", type=Path, help="float16 YOLOX-nano file whose body the detector starts from")
     parser.add_argument("--minutes", type=float, default=75, help="of training, all runs together")
     parser.add_argument("--pictures", type=int, default=12_000)
     parser.add_argument("--seed", type=int, default=1)

@@ -56,7 +56,7 @@ def build(
 ) -> int:
     """Write shards until ``pictures`` or ``minutes`` are reached; ``first`` are there. Returns how many were added."""
     out.mkdir(parents=True, exist_ok=True)
-    every = read_folder(data, tier_b=tier_b)
+    every = [p for p in read_folder(data, tier_b=tier_b) if p.complete and not held_out(p)]
     (out / "sources.json").write_text(json.dumps(sources(every), indent=1))
     stream, began, total = samples(data, seed + first, tier_b=tier_b), time.monotonic(), 0
     number = seed * 1000 + first // shard

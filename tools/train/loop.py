@@ -23,12 +23,16 @@ from torch.utils.data import DataLoader, IterableDataset
 from tools.train.losses import detector_loss, target
 from tools.train.nets import Detector
 from tools.train.shards import Sample, Shelf
+from tools.train.start import start_from
 
-WHOLES, PARTS, PART = 12, 32, (96, 160)
+WHOLES, PARTS, PART = 8, 24, (96, 160)
 """Pictures in a batch, parts in a batch, rows and columns of a part; two batches of parts to one of wholes."""
 
-BEST_RATE, LAST_RATE = 3e-3, 2e-5
-CHECKPOINT_SECONDS = 300.0
+BEST_RATE, LAST_SHARE = 2.5e-3, 0.01
+BODY_SHARE = 0.25
+"""Of the rate, for a body that has learnt elsewhere."""
+
+CHECKPOINT_SECONDS = 240.0
 
 
 class Changes:
@@ -155,7 +159,7 @@ def as_input(pictures: Tensor) -> Tensor:
 
 
 def _average(mean: nn.Module, model: nn.Module, step: int) -> None:
-    keep = min(0.9985, (1 + step) / (10 + step))
+    keep = min(0.997, (1 + step) / (10 + step))
     with torch.no_grad():
         for old, new in zip(mean.state_dict().values(), model.state_dict().values(), strict=True):
             if old.dtype.is_floating_point:
@@ -164,13 +168,22 @@ def _average(mean: nn.Module, model: nn.Module, step: int) -> None:
                 old.copy_(new)
 
 
-def train(shards: Path, out: Path, *, minutes: float, seed: int, most_steps: int | None = None) -> Path:
+def train(
+    shards: Path, out: Path, *, minutes: float, seed: int, start: Path | None = None, most_steps: int | None = None
+) -> Path:
     """Train until ``minutes`` (of all runs together) are spent, from where ``out`` left off. Returns the checkpoint."""
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
     path = out / "detector.pt"
-    model = Detector().to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(model.parameters(), BEST_RATE, weight_decay=2e-3)
+    model = Detector()
+    if start is not None:
+        start_from(model, start)
+        for part in model.early():
+            part.requires_grad_(requires_grad=False)
+    model = model.to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(
+        _groups(model, BODY_SHARE if start is not None else 1.0), BEST_RATE, weight_decay=2e-3
+    )
     mean, step, spent = copy.deepcopy(model), 0, 0.0
     if path.exists():
         kept = torch.load(path, weights_only=True)
@@ -186,19 +199,19 @@ def train(shards: Path, out: Path, *, minutes: float, seed: int, most_steps: int
         most_steps is None or step < first + most_steps
     ):
         done = now / (minutes * 60)
-        rate = LAST_RATE + (BEST_RATE - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * done))
+        rate = BEST_RATE * (LAST_SHARE + (1 - LAST_SHARE) * 0.5 * (1 + math.cos(math.pi * done)))
         for group in optimiser.param_groups:
-            group["lr"] = rate * min(1.0, (step + 1) / 200)
+            group["lr"] = rate * group["share"] * min(1.0, (step + 1) / 60)
         pictures, wanted = next(batches)
         heat, box = detector_loss(*model(as_input(pictures)), wanted)
         optimiser.zero_grad(set_to_none=True)
         (heat + 2.0 * box).backward()  # type: ignore[no-untyped-call] # torch
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimiser.step()
         step += 1
         _average(mean, model, step)
         sums += (heat.item(), box.item(), 1)
-        if step % 150 == 0:
+        if step % 60 == 0:
             line = f"{now:.0f},{step},{rate:.6f},{sums[0] / sums[2]:.4f},{sums[1] / sums[2]:.4f}"
             print(line, flush=True)
             with (out / "curve.csv").open("a") as curve:
@@ -209,6 +222,16 @@ def train(shards: Path, out: Path, *, minutes: float, seed: int, most_steps: int
             _save(path, model, mean, optimiser, step, spent + saved - began)
     _save(path, model, mean, optimiser, step, spent + time.monotonic() - began)
     return path
+
+
+def _groups(model: Detector, share: float) -> list[dict[str, object]]:
+    """Split what learns into the body, at ``share`` of the rate, and the rest."""
+    body = {id(p) for module in model.convolutions() for p in module.parameters()}
+    learning = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in learning if id(p) in body], "share": share},
+        {"params": [p for p in learning if id(p) not in body], "share": 1.0},
+    ]
 
 
 def _save(

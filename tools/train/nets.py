@@ -36,35 +36,94 @@ class Separable(nn.Module):
         return x + self.body(x) if self.keeps else self.body(x)
 
 
-class Detector(nn.Module):
-    """Persons as peaks: heat logits and distances at stride 8 from three levels of a small pyramid."""
+class Plain(nn.Module):
+    """A convolution with a bias and ReLU: what a trained one with its normalisation folded in looks like."""
 
-    def __init__(self, widths: tuple[int, int, int, int, int] = (16, 32, 72, 128, 176)) -> None:
+    def __init__(self, inside: int, outside: int, size: int = 1, step: int = 1, *, depthwise: bool = False) -> None:
         super().__init__()
-        a, b, c, d, e = widths
-        self.stem = nn.Sequential(_conv(3, a, 3, 2), Separable(a, b, 2), Separable(b, b))
-        self.third = nn.Sequential(Separable(b, c, 2), Separable(c, c), Separable(c, c))
-        self.fourth = nn.Sequential(Separable(c, d, 2), Separable(d, d), Separable(d, d), Separable(d, d))
-        self.fifth = nn.Sequential(Separable(d, e, 2), Separable(e, e), Separable(e, e))
-        self.down5, self.down4 = _conv(e, c, 1), _conv(d, c, 1)
-        self.mix4, self.mix3 = Separable(c, c), Separable(c, c)
-        self.neck = Separable(c, c)
-        self.heat = nn.Sequential(Separable(c, c), nn.Conv2d(c, 1, 1))
-        self.box = nn.Sequential(Separable(c, c), nn.Conv2d(c, 4, 1))
+        self.conv = nn.Conv2d(inside, outside, size, step, size // 2, groups=inside if depthwise else 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, c', h / step, w / step)."""
+        return f.relu(self.conv(x))
+
+
+class Split(nn.Module):
+    """Two paths, one through ``depth`` small blocks, joined again (a cross-stage block)."""
+
+    def __init__(self, inside: int, hidden: int, outside: int, depth: int, *, shortcut: bool) -> None:
+        super().__init__()
+        self.main, self.other = Plain(inside, hidden), Plain(inside, hidden)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(Plain(hidden, hidden), Plain(hidden, hidden, 3, depthwise=True), Plain(hidden, hidden))
+            for _ in range(depth)
+        )
+        self.out = Plain(2 * hidden, outside)
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, c, h, w) -> (n, c', h, w)."""
+        main = self.main(x)
+        for block in self.blocks:
+            main = block(main) + main if self.shortcut else block(main)
+        return self.out(torch.cat((main, self.other(x)), dim=1))
+
+
+def _down(inside: int, outside: int) -> nn.Sequential:
+    return nn.Sequential(Plain(inside, inside, 3, 2, depthwise=True), Plain(inside, outside))
+
+
+class Detector(nn.Module):
+    """Persons as peaks: heat logits and distances at stride 8, from the top-down half of a small pyramid.
+
+    The body has the form of YOLOX-nano's (depthwise), without its bottom-up half and its heads, so that it can start
+    from such weights (``start.py``); the heads are depthwise and ours.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(Plain(3, 12, 3, 2), Plain(12, 16, 3), *_down(16, 32))
+        self.second = Split(32, 16, 32, 1, shortcut=True)
+        self.third = nn.Sequential(*_down(32, 64), Split(64, 32, 64, 3, shortcut=True))
+        self.fourth = nn.Sequential(*_down(64, 128), Split(128, 64, 128, 3, shortcut=True))
+        self.fifth = _down(128, 256)
+        self.squeeze, self.spread = Plain(256, 128), Plain(512, 256)
+        self.deep = Split(256, 128, 256, 1, shortcut=False)
+        self.lateral5, self.merge4 = Plain(256, 128), Split(256, 64, 128, 1, shortcut=False)
+        self.lateral4, self.merge3 = Plain(128, 64), Split(128, 32, 64, 1, shortcut=False)
+        self.neck = Separable(64, 64)
+        self.heat = nn.Sequential(Separable(64, 64), nn.Conv2d(64, 1, 1))
+        self.box = nn.Sequential(Separable(64, 64), nn.Conv2d(64, 4, 1))
         self.unit = STRIDE
-        nn.init.constant_(self.heat[1].bias, -4.0)  # type: ignore[arg-type] # a Conv2d's bias is a tensor
-        nn.init.constant_(self.box[1].bias, 1.0)  # type: ignore[arg-type] # likewise
+        nn.init.constant_(self.heat[1].bias, -3.5)  # type: ignore[arg-type] # a Conv2d's bias is a tensor
+        nn.init.constant_(self.box[1].bias, 2.0)  # type: ignore[arg-type] # likewise
+
+    def early(self) -> list[nn.Module]:
+        """Return what sees edges and colours only; it may stay as it started."""
+        return [self.stem, self.second]
+
+    def convolutions(self) -> list[nn.Conv2d]:
+        """Return the body's convolutions in a fixed order."""
+        parts = (self.stem, self.second, self.third, self.fourth, self.fifth, self.squeeze, self.spread, self.deep,
+                 self.lateral5, self.merge4, self.lateral4, self.merge3)  # fmt: skip
+        return [module for part in parts for module in part.modules() if isinstance(module, nn.Conv2d)]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(n, 3, 192, 320) in 0..1 -> heat logits (n, 1, 24, 40), distances in model pixels (n, 4, 24, 40)."""
-        third = self.third(self.stem(x))
+        third = self.third(self.second(self.stem(x)))
         fourth = self.fourth(third)
-        fifth = self.fifth(fourth)
-        up = f.interpolate(self.down5(fifth), scale_factor=2.0, mode="nearest")
-        merged = self.mix4(self.down4(fourth) + up)
-        merged = self.mix3(third + f.interpolate(merged, scale_factor=2.0, mode="nearest"))
-        merged = self.neck(merged)
-        return self.heat(merged), f.relu(self.box(merged)) * self.unit if self.unit != 1 else f.relu(self.box(merged))
+        pooled = [self.squeeze(self.fifth(fourth))]
+        for _ in range(3):
+            pooled.append(f.max_pool2d(f.max_pool2d(pooled[-1], 3, 1, 1), 3, 1, 1))
+        lateral = self.lateral5(self.deep(self.spread(torch.cat(pooled, dim=1))))
+        merged = self.merge4(torch.cat((_twice(lateral), fourth), dim=1))
+        merged = self.neck(self.merge3(torch.cat((_twice(self.lateral4(merged)), third), dim=1)))
+        distances = f.relu(self.box(merged))
+        return self.heat(merged), distances * self.unit if self.unit != 1 else distances
+
+
+def _twice(x: Tensor) -> Tensor:
+    return f.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 class Attributes(nn.Module):

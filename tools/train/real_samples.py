@@ -21,7 +21,6 @@ from PIL import Image, ImageDraw, ImageFilter
 from tools.train.shards import Boxes, Picture, Sample
 
 Row = tuple[float, float, float, float, float]
-BODIES = ("coco2017", "intel_sample_videos", "roboflow_capston2_fixedcam", "roboflow_capston2_wearable")
 
 
 @dataclass(slots=True)

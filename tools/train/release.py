@@ -8,6 +8,7 @@ Clauses: 4.2(2), 6.1(3), 1.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -30,14 +31,19 @@ CONFIDENCES = {"sex": 0.70, "age": 0.50, "mask": 0.80}
 FACES = "synthetic street of tools/street; faces of fairface_540 and kaggle_face_mask_detection_853 (tier B)"
 
 
-def described(sources: Path) -> str:
+def described(sources: Path, start: Path | None) -> str:
     """Return one line on what a model was trained on."""
     found = json.loads(sources.read_text())
     parts = [
         f"{name} (tier {facts['tier']}, {facts['pictures']} pictures, sha256 {facts['sha256'][:16]})"
         for name, facts in found.items()
     ]
-    return "synthetic street of tools/street; " + "; ".join(parts)
+    begun = f"; started from {start.name} (sha256 {_hash(start)[:16]}, BSD-3-Clause and Apache-2.0)" if start else ""
+    return "synthetic street of tools/street; " + "; ".join(parts) + begun
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def detector(directory: Path, made: Exported, *, threshold: float | None, data: str) -> None:
