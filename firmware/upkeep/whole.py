@@ -3,7 +3,7 @@
 Knows:  the folder they lie in, what they mean to each other.
 Never:  a missing file taken for a default.
 Leaves: one :class:`Settings`, or a refusal.
-Clauses: 5.1 (each system has a file of its own), 7.3(1)1 (what only a bench may have).
+Clauses: 5.1 (each system has a file of its own), 7.3(1)1 (what only a bench may have), 1.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from firmware.city.payload import Place
 from firmware.flow.settings import FlowSettings
 from firmware.footage.settings import FootageSettings
 from firmware.ground import config
+from firmware.upkeep.bench import refuse_examples
 from firmware.upkeep.settings import PoleSettings
 
 
@@ -59,4 +60,5 @@ def load_settings(folder: Path) -> Settings:
         footage=config.load(folder / "footage.toml", FootageSettings),
     )
     settings.footage.refuse_unfit(settings.pole.profile, where=str(folder / "footage.toml"))
+    refuse_examples(settings.pole, settings.footage, folder=folder)
     return settings
