@@ -33,7 +33,7 @@ class PiCamera:
     ``main`` decides who encodes: ``Packets`` takes H.264 (Annex-B, parameter sets before every keyframe, one keyframe
     a second) from picamera2's encoder; ``MainFrames`` takes raw pictures, for boards without an encoder
     (``load_library().board_encodes`` is False). Slot size of ``Packets`` bounds a packet; a longer one is dropped, and
-    after a drop everything up to the next keyframe, which is asked for at once.
+    after a drop everything up to the next keyframe, which a board's encoder is asked for at once.
     """
 
     def __init__(

@@ -49,7 +49,7 @@ class Rig:
 
 @asynccontextmanager
 async def rig(
-    kind: type[MainFrames | Packets] = Packets, *, packet_bytes: int = 4096, **options: Any
+    kind: type[MainFrames | Packets] = Packets, *, packet_bytes: int = 4096, board_encodes: bool = True, **options: Any
 ) -> AsyncIterator[Rig]:
     clock, behaviour = SystemClock(), Behaviour()
     main_bytes = MAIN.frame_bytes if kind is MainFrames else packet_bytes
@@ -60,7 +60,7 @@ async def rig(
         main=main,
         clock=clock,
         log=Log(io.StringIO()),
-        library=fake_library(behaviour),
+        library=fake_library(behaviour, board_encodes=board_encodes),
         small_format=SMALL,
         main_format=MAIN,
         **({"slice_period_seconds": 0.02, "stall_seconds": 3.0} | options),
@@ -203,6 +203,20 @@ async def test_after_a_lost_packet_everything_up_to_the_next_keyframe_is_dropped
     assert keys[0]
     assert all(keys[place] for place in gaps), "what follows a lost packet is a keyframe"
     assert set_up.behaviour.keyframes_asked >= 1
+
+
+async def test_an_encoder_that_is_a_program_is_never_asked_for_a_keyframe_and_comes_to_one_by_itself() -> None:
+    async with rig(board_encodes=False, main_fps=20) as set_up:
+        task = asyncio.create_task(set_up.camera.run())
+        await until(lambda: set_up.main.counters.dropped > 2)
+        keys = list[bool]()
+        while len(keys) < 6:
+            async with set_up.main.lease() as frame:
+                keys.append(frame.keyframe)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert keys[4] is True
+        assert set_up.behaviour.keyframes_asked == 0
 
 
 def more_dropped(set_up: Rig, than: int) -> bool:
