@@ -118,6 +118,9 @@ class Filming:
         self._gap: OpenGap | None = None
         self._last_line_ns = parts.trust.now_ns()
         self._rest_until_ns = 0
+        self._sealed_last: MinuteNumber | None = None
+        self.taken = 0
+        """Frames that :meth:`take` was given."""
 
     def open_gap(self, from_line_ns: int, reason: GapReason) -> None:
         """Say that nothing is recorded since then; the first chunk that begins ends it. An open gap stays as it is."""
@@ -129,6 +132,7 @@ class Filming:
 
     async def take(self, frame: LentFrame) -> None:
         """Record one frame, while its lease is held. Raises KeystoreError, StoreError: recording stops, loudly."""
+        self.taken += 1
         line_ns = self._parts.trust.at_ns(frame.stamp.boot_ns)
         epoch = minute_of(line_ns)
         index = (line_ns - start_of(epoch)) // self._chunk_ns
@@ -247,6 +251,8 @@ class Filming:
     async def _turn_to(self, epoch: MinuteNumber) -> Minute:
         if self._minute is None or self._minute.epoch != epoch:
             await self._seal_minute()
+            if epoch == self._sealed_last:
+                await self._clerk.settled()  # its manifest is still being written, and says what is taken already
             self._minute = await asyncio.to_thread(self._open_minute, epoch)
         return self._minute
 
@@ -287,6 +293,7 @@ class Filming:
         minute, self._minute = self._minute, None
         if minute is None:
             return
+        self._sealed_last = minute.epoch
         if self._gap:
             self._enter_gap(minute, self._gap, start_of(minute.epoch) + NS_PER_MINUTE)
         trust, clock = self._parts.trust, self._parts.clock

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from firmware.camera.frames import MainFrames, Packets, StreamEnded
@@ -120,8 +120,14 @@ async def _check(parts: Parts) -> Findings:
 
 async def _film(frames: MainFrames | Packets, parts: Parts, filming: Filming, clerk: Clerk, eraser: Eraser) -> None:
     gate = asyncio.Lock()
+    before = frames.counters.published - frames.waiting
+
+    def frames_in_hand() -> bool:
+        """Tell whether a frame has come that is not recorded yet: then a slow disk is late, not the camera."""
+        return frames.counters.published - before > filming.taken
+
     async with asyncio.TaskGroup() as group:
-        ticking = group.create_task(_tick(parts, filming, clerk, eraser, gate))
+        ticking = group.create_task(_tick(parts, filming, clerk, eraser, gate, frames_in_hand))
         try:
             while True:
                 async with frames.lease() as frame, gate:
@@ -130,7 +136,14 @@ async def _film(frames: MainFrames | Packets, parts: Parts, filming: Filming, cl
             ticking.cancel()
 
 
-async def _tick(parts: Parts, filming: Filming, clerk: Clerk, eraser: Eraser, gate: asyncio.Lock) -> None:
+async def _tick(
+    parts: Parts,
+    filming: Filming,
+    clerk: Clerk,
+    eraser: Eraser,
+    gate: asyncio.Lock,
+    frames_in_hand: Callable[[], bool],
+) -> None:
     """Once a second of elapsed time: look at the clock and for frames that do not come; once a minute at the disk."""
     minute = minute_of(parts.trust.now_ns())
     while True:
@@ -139,7 +152,8 @@ async def _tick(parts: Parts, filming: Filming, clerk: Clerk, eraser: Eraser, ga
         if step is not None:
             await clerk.give(functools.partial(_tell_step, parts, step))
         async with gate:
-            await filming.tick()
+            if not frames_in_hand():
+                await filming.tick()
         if (here := minute_of(parts.trust.now_ns())) != minute:
             minute = here
             await clerk.give(functools.partial(_each_minute, parts, eraser))

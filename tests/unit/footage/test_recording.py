@@ -141,3 +141,18 @@ async def test_an_open_gap_is_not_opened_twice(tmp_path: Path) -> None:
     assert [dict(line.fields) for line in parts.ledger.lines("recording.gap")] == [
         {"first_epoch": first - 5, "last_epoch": first - 1, "reason": "power"}
     ]
+
+
+async def test_a_minute_that_was_being_sealed_is_taken_up_where_it_ended(tmp_path: Path) -> None:
+    """A stalled camera comes back with a frame of the minute before, while that minute's manifest is being written."""
+    clock = SimulatedClock(START_NS)
+    parts = make_parts(tmp_path, clock, MemoryKeystore())
+    async with filming(parts) as film:
+        late = frame_now(clock)
+        await film.take(frame_now(clock))
+        await clock.advance_to(clock.utc_ns() + NS_PER_MINUTE + 20 * NS_PER_SECOND)
+        await film.tick()
+        await film.take(late)
+    manifest = parts.store.manifest(minute_of(START_NS))
+    assert manifest is not None
+    assert [chunk.sequence for chunk in manifest.chunks] == [0, 1]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from firmware.camera.frames import CaptureStamp, MainFrames, SlotMemory
 from firmware.footage.parts import Parts
+from firmware.footage.ports import LentFrame
 from firmware.footage.run import run
 from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, MinuteNumber, SimulatedClock, minute_of
 from firmware.ground.errors import StoreError
@@ -194,3 +196,41 @@ async def test_an_hour_later_the_table_is_rewritten_while_filming(tmp_path: Path
     await house
     assert parts.table.generation == generation + 1
     street.close()
+
+
+class HeldUpRecorder(QuickRecorder):
+    """Takes frames only while ``go`` is set: a card that hangs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = asyncio.Event()
+        self.go.set()
+
+    async def add(self, frame: LentFrame) -> None:
+        await self.go.wait()
+        await super().add(frame)
+
+
+async def test_a_card_that_hangs_is_not_called_a_camera_that_hangs(tmp_path: Path) -> None:
+    """Frames wait while their minute ends and the stall's time goes by: they are recorded late, none is lost."""
+    clock, recorder = SimulatedClock(START_NS), HeldUpRecorder()
+    parts = dataclasses.replace(make_parts(tmp_path, clock, MemoryKeystore()), recorder=recorder)
+    street = Street(clock)
+    house = asyncio.create_task(run(street.frames, parts))
+    await begun(house, parts)
+    await street.film(58)
+    recorder.go.clear()
+    for _ in range(2):
+        filling = await street.frames.claim_when_free()
+        filling.publish(CaptureStamp(clock.utc_ns(), clock.boot_ns(), clock.stopwatch_ns(), None, 58 * 90_000))
+        await clock.advance_to(clock.utc_ns() + SECOND)
+    await clock.advance_to(clock.utc_ns() + 20 * SECOND)
+    recorder.go.set()
+    await street.frames.drained()
+    street.frames.close()
+    await house
+    street.close()
+    manifest = parts.store.manifest(FIRST)
+    assert manifest is not None
+    assert sum(chunk.frames for chunk in manifest.chunks) == 60
+    assert "camera_fault" not in [line.fields["reason"] for line in parts.ledger.lines("recording.gap")]
