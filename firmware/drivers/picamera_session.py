@@ -279,8 +279,8 @@ class Session:
                 self._packets.count_dropped()
             self._needs_keyframe = filling is None  # what follows a lost packet cannot be decoded
             if filling is None:
-                # The encoder that is a program dies of this request (picamera2 0.3.38 on PyAV 17 and later), and with it
-                # picamera2's own thread; its next keyframe is at most a second away.
+                # An encoder that is a program dies of this request (picamera2 0.3.38 with PyAV 19), and picamera2's own
+                # thread with it; its next keyframe is at most a second away.
                 if self._encoder is not None and self._library.board_encodes:
                     self._encoder.force_key_frame()
                 return

@@ -145,11 +145,12 @@ async def running(stage: Stage, *pools: SlotPool) -> AsyncIterator[list[Seen]]:
     camera = asyncio.create_task(stage.camera.run())
     try:
         yield seen
-        assert not camera.done(), camera
     finally:
         for task in (camera, *tasks):
             task.cancel()
-        await asyncio.gather(camera, *tasks, return_exceptions=True)
+        ended, *_ = await asyncio.gather(camera, *tasks, return_exceptions=True)
+        if not isinstance(ended, asyncio.CancelledError):
+            raise AssertionError(f"the camera ended by itself: {ended!r}")
 
 
 def both_came(small: Seen, main: Seen) -> bool:
