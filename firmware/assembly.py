@@ -38,7 +38,7 @@ from firmware.footage.parts import Parts, ratchet_in
 from firmware.footage.store import Store
 from firmware.footage.table import EpochTable
 from firmware.ground.clock import Clock
-from firmware.ground.errors import JailError, ModelError, PoleError
+from firmware.ground.errors import CameraError, JailError, ModelError, PoleError
 from firmware.ground.ledger_start import start_ledger
 from firmware.ground.lock import PoleLock, held_for_life, uncut
 from firmware.ground.log import Log
@@ -55,6 +55,8 @@ MAIN_SLOTS: Final = 6
 PACKET_SLOTS: Final = 12
 PACKET_BYTES: Final = 512 * 1024
 VERSION: Final = "0.1.0"
+NOT_AGAIN: Final = frozenset({"E-CAMERA-WIPE", "E-CAMERA-LEAK", "E-CAMERA-STUCK"})
+"""After these a house stays down (5.2(1)): a slot could not be erased; a library's thread cannot be ended."""
 FOR_EVER: Final = RestartBudget(restarts=1_000_000)
 ONCE: Final = RestartBudget(restarts=0)
 
@@ -108,7 +110,7 @@ class Pole:
 
     async def _film(self, camera: Camera) -> None:
         """Run the camera while the lamp burns; the one ends with the other (6.1(2), 7.1(2))."""
-        filming = asyncio.create_task(self._house("camera", camera.run))
+        filming = asyncio.create_task(self._house("camera", lambda: self._once(camera)))
         watching = asyncio.create_task(watch_lamp(self.lamp, self.clock))
         try:
             await asyncio.wait((filming, watching), return_when=asyncio.FIRST_COMPLETED)
@@ -118,6 +120,14 @@ class Pole:
             filming.cancel()
             watching.cancel()
             await uncut(_all_done((filming, watching)))
+
+    async def _once(self, camera: Camera) -> None:
+        try:
+            await camera.run()
+        except CameraError as error:
+            if error.code not in NOT_AGAIN:
+                raise
+            self.health.fell("camera", error.code, for_good=True)
 
     async def _end_streams(self, houses: Sequence[asyncio.Task[None]]) -> None:
         self.small.close()
@@ -170,9 +180,11 @@ class Pole:
             down.clear()
             try:
                 await house()
-            except PoleError:
+            except PoleError as error:
                 down.append(asyncio.create_task(_overwrite_all(pool)))
-                raise
+                if error.code not in NOT_AGAIN:
+                    raise
+                self.health.fell(name, error.code, for_good=True)
 
         await self._house(name, once)
         await _all_done(down)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+import os
 import signal
 import sys
 from collections.abc import Coroutine
@@ -90,6 +91,8 @@ async def _run(settings: Settings, video: Path | None) -> None:
         )
         camera = _video(pole, video, None) if video else _pi_camera(pole, library)
         await pole.work(camera)
+        if pole.health.states["camera"].reason == "E-CAMERA-STUCK":
+            os._exit(1)  # a thread of the camera's library hangs: nothing else ends it, and systemd starts anew
 
 
 def _pi_camera(pole: Pole, library: Library | None) -> PiCamera:
