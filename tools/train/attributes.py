@@ -22,7 +22,7 @@ from tools.train.nets import Attributes
 from tools.train.shards import Picture
 from tools.train.upper_bodies import load
 
-BATCH = 96
+BATCH = 64
 BEST_RATE = 4e-3
 REAL_SHARE = 0.45
 Classes = npt.NDArray[np.int64]
@@ -30,7 +30,8 @@ Classes = npt.NDArray[np.int64]
 
 def as_input(crops: Picture) -> Tensor:
     """uint8 (n, 64, 48, 3) -> float (n, 3, 64, 48) 0..1."""
-    return torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float() / 255
+    picture = torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float() / 255
+    return picture.contiguous(memory_format=torch.channels_last)
 
 
 def changed(crops: Picture, rng: np.random.Generator) -> Picture:
@@ -38,11 +39,10 @@ def changed(crops: Picture, rng: np.random.Generator) -> Picture:
     out = crops.astype(np.float32)
     flip = rng.random(len(out)) < 0.5
     out[flip] = out[flip, :, ::-1]
-    for k in range(len(out)):
-        out[k] = np.roll(out[k], (int(rng.integers(-3, 4)), int(rng.integers(-3, 4))), axis=(0, 1))
+    out = np.roll(out, (int(rng.integers(-3, 4)), int(rng.integers(-3, 4))), axis=(1, 2))
     size = (len(out), 1, 1)
     y = (out[..., 0] - 128) * rng.uniform(0.65, 1.35, size) + 128 + rng.uniform(-32, 32, size)
-    out[..., 0] = y + rng.normal(0, 1, y.shape) * rng.uniform(0, 9, size)
+    out[..., 0] = y + rng.standard_normal(y.shape, np.float32) * rng.uniform(0, 9, size).astype(np.float32)
     strength = np.where(rng.random((len(out), 1, 1, 1)) < 0.15, 0.0, rng.uniform(0.5, 1.4, (len(out), 1, 1, 1)))
     out[..., 1:] = 128 + (out[..., 1:] - 128) * strength + rng.uniform(-7, 7, (len(out), 1, 1, 2)) * (strength > 0)
     return np.clip(out, 0, 255).astype(np.uint8)
@@ -72,7 +72,7 @@ def train(data: Path, out: Path, *, minutes: float, seed: int, most_steps: int |
     out.mkdir(parents=True, exist_ok=True)
     crops, classes, real = load(data / "train.npz")
     weights, rng = _weights(classes, real), np.random.default_rng(seed)
-    model = Attributes()
+    model = Attributes().to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch
     optimiser = torch.optim.AdamW(model.parameters(), BEST_RATE, weight_decay=1e-2)
     began, step, total = time.monotonic(), 0, 0.0
     while (spent := time.monotonic() - began) < minutes * 60 and (most_steps is None or step < most_steps):

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import flatbuffers
 import litert_torch
 import numpy as np
 import numpy.typing as npt
 import torch
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_quantizer import quantizer, recipe
 from torch import nn
@@ -75,9 +77,23 @@ def export(model: nn.Module, meanings: tuple[str, ...], pictures: Picture, out: 
     ends = np.stack([np.zeros_like(pictures[0]), np.full_like(pictures[0], 255)])
     seen = [{name: (p / 255).astype(np.float32)} for p in (*pictures[:half], *ends)]
     tool.quantize(_widest(tool, seen)).export_model(str(out), overwrite=True)
+    _bring_inside(out)
     facts = _facts(model, out, meanings, pictures[half:])
     whole.unlink()
     return facts
+
+
+def _bring_inside(path: Path) -> None:
+    """Move constants that the tool put behind the flatbuffer into it, where the loader's gate and older runtimes look."""
+    content = path.read_bytes()
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    for buffer in model.buffers:
+        if buffer.offset > 1:
+            buffer.data = np.frombuffer(content[buffer.offset : buffer.offset + buffer.size], np.uint8)
+            buffer.offset = buffer.size = 0
+    builder = flatbuffers.Builder(len(content) + 4096)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path.write_bytes(bytes(builder.Output()))
 
 
 def _widest(tool: quantizer.Quantizer, seen: list[dict[str, Floats]]) -> dict[str, Any]:
