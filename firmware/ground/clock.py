@@ -121,6 +121,7 @@ class SimulatedClock:
 
     async def advance_to(self, utc_ns: int) -> None:
         """Let time pass until ``utc_ns``, waking each sleeper in its turn at exactly its time."""
+        await self._settle()
         while (left_ns := self._next_ns()) is not None and left_ns <= utc_ns - self._utc_ns:
             self._pass(left_ns)
             for sleepers, now_ns in ((self._sleepers, self._utc_ns), (self._boot_sleepers, self._boot_ns)):
@@ -128,9 +129,14 @@ class SimulatedClock:
                     future = heapq.heappop(sleepers)[2]
                     if not future.done():
                         future.set_result(None)
-            await asyncio.sleep(0)
+            await self._settle()
         self._pass(utc_ns - self._utc_ns)
-        await asyncio.sleep(0)
+        await self._settle()
+
+    async def _settle(self) -> None:
+        """Let the woken tasks run until they wait again, unless what they wait for is another process or thread."""
+        for _ in range(_SETTLING_ROUNDS):
+            await asyncio.sleep(0)
 
     async def _sleep(
         self, sleepers: list[tuple[int, int, asyncio.Future[None]]], until_ns: int, now_ns: int
