@@ -103,9 +103,12 @@ def post(rng: np.random.Generator, density: float) -> list[tuple[Cloud, Colour]]
     kind = str(rng.choice(["sign", "bollard", "bin", "machine", "lamp"]))
     grey = float(rng.uniform(0.25, 0.7))
     if kind == "bollard":
+        concrete = (grey, grey * 0.95, grey * 0.85)
+        band = tube(0.1, [0.085] * 2, [0.085] * 2, density, up=True)
         return [
-            (tube(0.9, [0.07] * 3, [0.07] * 3, density, up=True), (grey, grey * 0.95, grey * 0.85)),
-            (egg((0.075, 0.075, 0.06), density, (0, 0, 0.9)), (0.8, 0.75, 0.2)),
+            (tube(0.85, [0.08] * 3, [0.08] * 3, density, up=True), concrete),
+            (egg((0.08, 0.08, 0.03), density, (0, 0, 0.85)), concrete),
+            ((band[0] + np.array([0, 0, 0.66], np.float32), band[1]), (0.8, 0.72, 0.2)),
         ]
     if kind == "bin":
         return [

@@ -28,6 +28,8 @@ from tools.train.nets import STRIDE, Attributes, Detector
 from tools.train.shards import Picture
 
 Floats = npt.NDArray[np.float32]
+RARE_PERCENT = 6
+"""Of the pictures' greatest and least values are cut off: fewer, wider steps for one picture would cost all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +99,19 @@ def _bring_inside(path: Path) -> None:
 
 
 def _widest(tool: quantizer.Quantizer, seen: list[dict[str, Floats]]) -> dict[str, Any]:
-    """Return each tensor's least and greatest value over all pictures; a moving average would cut peaks off."""
+    """Return each tensor's range: of inputs and outputs all that was seen, of the rest all but rare peaks."""
+    ranges: dict[str, tuple[list[Floats], list[Floats]]] = {}
     widest: dict[str, Any] = {}
     for picture in seen:
         for name, found in tool.calibrate({"serving_default": [picture]}, num_threads=1).items():
-            kept = widest.setdefault(name, found)
-            kept["min"] = np.minimum(kept["min"], found["min"])
-            kept["max"] = np.maximum(kept["max"], found["max"])
+            widest.setdefault(name, found)
+            least, most = ranges.setdefault(name, ([], []))
+            least.append(found["min"])
+            most.append(found["max"])
+    for name, (least, most) in ranges.items():
+        rare = 0 if "serving_default" in name else RARE_PERCENT
+        widest[name]["min"] = np.percentile(np.stack(least), rare, axis=0)
+        widest[name]["max"] = np.percentile(np.stack(most), 100 - rare, axis=0)
     return widest
 
 
