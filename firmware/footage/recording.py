@@ -112,6 +112,7 @@ class Filming:
         self._clerk = clerk
         self._needs_keyframe = needs_keyframe
         self._want_keys = want_keys
+        self._stall_ns = parts.settings.stall_seconds * NS_PER_SECOND
         self._chunk_ns = parts.settings.chunk_seconds * NS_PER_SECOND
         self._chunk: OpenChunk | None = None
         self._minute: Minute | None = None
@@ -136,6 +137,8 @@ class Filming:
         line_ns = self._parts.trust.at_ns(frame.stamp.boot_ns)
         epoch = minute_of(line_ns)
         index = (line_ns - start_of(epoch)) // self._chunk_ns
+        if self._quiet(line_ns):
+            await self._end_at_the_last_frame()
         if self._minute is not None and epoch < self._minute.epoch:
             return  # older than the minute in hand: cameras deliver in order, so this is a fault, not footage
         if self._chunk and (self._chunk.minute.epoch, self._chunk.index) != (epoch, index):
@@ -149,13 +152,10 @@ class Filming:
     async def tick(self) -> None:
         """Notice that frames have stopped coming, or that a minute is over without another frame."""
         line_ns = self._parts.trust.now_ns()
-        stall_ns = self._parts.settings.stall_seconds * NS_PER_SECOND
-        if line_ns - self._last_line_ns <= stall_ns:
+        if not self._quiet(line_ns):
             return
-        if self._chunk:
-            await self._end_chunk()
-        self.open_gap(self._last_line_ns, GapReason.CAMERA_FAULT)
-        if self._minute and line_ns >= start_of(self._minute.epoch) + NS_PER_MINUTE + stall_ns:
+        await self._end_at_the_last_frame()
+        if self._minute and line_ns >= start_of(self._minute.epoch) + NS_PER_MINUTE + self._stall_ns:
             await self._seal_minute()
 
     async def finish(self) -> None:
@@ -170,6 +170,14 @@ class Filming:
         chunk, self._chunk = self._chunk, None
         if chunk:
             self._parts.store.abandon(chunk.lent)
+
+    def _quiet(self, line_ns: int) -> bool:
+        return line_ns - self._last_line_ns > self._stall_ns
+
+    async def _end_at_the_last_frame(self) -> None:
+        if self._chunk:
+            await self._end_chunk()
+        self.open_gap(self._last_line_ns, GapReason.CAMERA_FAULT)
 
     # ---- chunks
 

@@ -54,11 +54,16 @@ def test_no_chunk_crosses_ten_seconds_or_a_minute_and_every_frame_is_in_one(
                 taken_ns.append(clock.utc_ns())
                 await film.take(frame_now(clock))
                 await clock.advance_to(clock.utc_ns() + pause_ms * 1_000_000)
-        wanted: dict[tuple[int, int], int] = {}
+        wanted: dict[int, int] = {}
+        """Frames by the first one's time: a chunk ends with its ten seconds, and where the camera was silent."""
+        begun_ns, before_ns = 0, -NS_PER_MINUTE
         for at_ns in taken_ns:
-            place = (minute_of(at_ns), at_ns % NS_PER_MINUTE // (10 * NS_PER_SECOND))
-            wanted[place] = wanted.get(place, 0) + 1
-        found: dict[tuple[int, int], int] = {}
+            cut = at_ns // (10 * NS_PER_SECOND) != before_ns // (10 * NS_PER_SECOND)
+            if cut or at_ns - before_ns > parts.settings.stall_seconds * NS_PER_SECOND:
+                begun_ns = at_ns
+            before_ns = at_ns
+            wanted[begun_ns] = wanted.get(begun_ns, 0) + 1
+        found: dict[int, int] = {}
         for epoch in parts.store.recorded():
             manifest = parts.store.manifest(epoch)
             assert manifest is not None
@@ -66,7 +71,7 @@ def test_no_chunk_crosses_ten_seconds_or_a_minute_and_every_frame_is_in_one(
                 assert chunk.first_utc_ns is not None
                 assert chunk.last_utc_ns is not None
                 assert minute_of(chunk.first_utc_ns) == minute_of(chunk.last_utc_ns) == epoch
-                found[epoch, chunk.first_utc_ns % NS_PER_MINUTE // (10 * NS_PER_SECOND)] = chunk.frames or 0
+                found[chunk.first_utc_ns] = chunk.frames or 0
         assert found == wanted
 
     asyncio.run(play())
@@ -156,3 +161,19 @@ async def test_a_minute_that_was_being_sealed_is_taken_up_where_it_ended(tmp_pat
     manifest = parts.store.manifest(minute_of(START_NS))
     assert manifest is not None
     assert [chunk.sequence for chunk in manifest.chunks] == [0, 1]
+
+
+async def test_a_hole_between_two_frames_is_a_gap_although_nobody_looked_at_the_clock_meanwhile(tmp_path: Path) -> None:
+    clock = SimulatedClock(START_NS)
+    parts = make_parts(tmp_path, clock, MemoryKeystore())
+    async with filming(parts) as film:
+        await film.take(frame_now(clock))
+        await clock.advance_to(clock.utc_ns() + 8 * NS_PER_SECOND)
+        await film.take(frame_now(clock))
+    manifest = parts.store.manifest(minute_of(START_NS))
+    assert manifest is not None
+    first = manifest.gaps[0]
+    assert (first.reason, first.until_utc_ns - first.from_utc_ns) == (
+        GapReason.CAMERA_FAULT,
+        8 * NS_PER_SECOND,
+    )
