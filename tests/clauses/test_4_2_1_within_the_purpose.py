@@ -1,6 +1,6 @@
 """4.2(1): 利用目的の範囲内での利用に限定する; 利用目的の通知・公表を実施する.
 
-A pole without a notice does not start, and every record and description says which notice hangs there. Clauses 1, 4.2(1).
+A pole without a notice does not start, and whatever leaves says which notice hangs there. Clauses 1, 4.2(1).
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -65,10 +66,30 @@ def test_links_and_paths_exist(document: Path) -> None:
     assert missing == []
 
 
+def names(text: str, clause: str) -> bool:
+    """Tell whether ``text`` names ``clause`` or a part of it: 5.2(1) names 5.2, and 16.2 does not name 6.2."""
+    return bool(re.search(rf"(?<![\d.(]){re.escape(clause)}(?=[(,.:; \n]|$)(?!\.\d)", text))
+
+
 def test_every_clause_has_a_test_or_a_reason() -> None:
-    named = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__))
-    untested = [clause for clause in CLAUSES if clause not in LATER and f"{clause}" not in named]
+    """Only the docstring at the head of a module in tests/clauses/ counts; a mention elsewhere proves nothing."""
+    heads = [
+        ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+        for path in sorted((ROOT / "tests/clauses").glob("test_*.py"))
+    ]
+    untested = [clause for clause in CLAUSES if clause not in LATER and not any(names(head, clause) for head in heads)]
     assert untested == []
+
+
+@pytest.mark.parametrize(
+    ("text", "clause", "named"),
+    [
+        ("5.2(1): x", "5.2", True), ("clauses 1, 2.", "2", True), ("7.2(1)", "7.2(1)", True), ("16.2 m", "6.2", False),
+        ("7.12", "7.1", False), ("6.2(1)", "6.2(2)", False), ("7.1(3)", "3", False), ("at 7.1.2", "7.1", False),
+    ],
+)  # fmt: skip
+def test_a_clause_is_named_whole(text: str, clause: str, named: bool) -> None:
+    assert names(text, clause) is named
 
 
 def readme_commands() -> list[str]:
