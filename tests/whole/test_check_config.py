@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import sys
 from pathlib import Path
@@ -97,7 +96,6 @@ def test_made_a_real_poles_it_passes_too(config: Path) -> None:
         ("flow.toml", "k_total = 3", "k_total == 3", "E-CONFIG-TOML", None, None),
         ("footage.toml", "[officers]", "[officers", "E-CONFIG-TOML", None, None),
     ],
-    ids=map(str, itertools.count()),  # the officers' keys are new each time: not for names that two workers share
 )  # fmt: skip
 def test_what_is_wrong_is_named(
     config: Path, file: str, known: str, other: str, code: str, key: str | None, clause: str | None,
