@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.evaluate.measure import Detector, Seen, average_precision, counts, occupancy_error, recalls
+from tools.evaluate.measure import Detector, Seen, average_precision, counts, fleeting, occupancy_error, recalls
 from tools.street.scene import Scene
 from tools.street.street import Street
 
@@ -56,7 +56,11 @@ def report(name: str, streets: list[list[Seen]], threshold: float) -> str:
     every = [seen for street in streets for seen in street]
     found, there = counts(every, threshold)
     if not there.any():
-        return f"{name:9} {len(every):5} slices  false persons a slice {found.mean():.4f}"
+        moving = np.mean([fleeting(street, threshold) for street in streets])
+        return (
+            f"{name:9} {len(every):5} slices  false persons a slice {found.mean():.4f},"
+            f" {moving:.4f} besides what stands at one place"
+        )
     mae, bias = occupancy_error(streets, threshold)
     bands = "  ".join(f"{band}: {share:.2f} ({n})" for band, n, share in recalls(every, threshold))
     return (

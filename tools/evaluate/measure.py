@@ -128,6 +128,23 @@ def counts(slices: list[Seen], threshold: float) -> tuple[Floats, Floats]:
     return found, there
 
 
+def fleeting(street: list[Seen], threshold: float) -> float:
+    """Return false persons a slice of an empty street, without what stands at one place in half of the slices or more.
+
+    That is what an ignore polygon drawn at commissioning takes out: a bollard, a poster, a statue.
+    """
+    found = [seen.boxes[seen.scores >= threshold] for seen in street]
+    every = [
+        PersonTruth((float(b[0]), float(b[1]), float(b[2]), float(b[3])), 1.0, "", "", "") for s in found for b in s
+    ]
+    left = 0
+    for boxes in found:
+        for box in boxes:
+            same = sum(overlap(box, other) >= 0.5 for other in every)
+            left += same < max(2, len(street) / 2)
+    return left / max(len(street), 1)
+
+
 def occupancy_error(streets: list[list[Seen]], threshold: float) -> tuple[float, float]:
     """Return MAE and bias of mean occupancy over streets, as shares of the true mean occupancy."""
     pairs = [(float(f.mean()), float(t.mean())) for f, t in (counts(street, threshold) for street in streets)]

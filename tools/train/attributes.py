@@ -67,12 +67,15 @@ def loss_of(outputs: tuple[Tensor, Tensor, Tensor], classes: Tensor) -> Tensor:
 
 
 def train(data: Path, out: Path, *, minutes: float, seed: int, most_steps: int | None = None) -> Path:
-    """Train for ``minutes``; returns the checkpoint."""
+    """Train for ``minutes`` more, from where ``out`` left off; returns the checkpoint."""
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
     crops, classes, real = load(data / "train.npz")
     weights, rng = _weights(classes, real), np.random.default_rng(seed)
     model = Attributes().to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch
+    path = out / "attributes.pt"
+    if path.exists():
+        model.load_state_dict(torch.load(path, weights_only=True)["mean"])
     optimiser = torch.optim.AdamW(model.parameters(), BEST_RATE, weight_decay=1e-2)
     began, step, total = time.monotonic(), 0, 0.0
     while (spent := time.monotonic() - began) < minutes * 60 and (most_steps is None or step < most_steps):
@@ -88,6 +91,5 @@ def train(data: Path, out: Path, *, minutes: float, seed: int, most_steps: int |
         if step % 100 == 0:
             print(f"{spent:.0f} s, step {step}, loss {total / 100:.4f}", flush=True)
             total = 0.0
-    path = out / "attributes.pt"
     torch.save({"mean": model.state_dict(), "step": step}, path)
     return path

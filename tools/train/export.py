@@ -86,7 +86,7 @@ def export(model: nn.Module, meanings: tuple[str, ...], pictures: Picture, out: 
 
 
 def _bring_inside(path: Path) -> None:
-    """Move constants that the tool put behind the flatbuffer into it, where the loader's gate and older runtimes look."""
+    """Move constants that the tool put behind the flatbuffer into it, where the loader and older runtimes look."""
     content = path.read_bytes()
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     for buffer in model.buffers:

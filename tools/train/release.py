@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
 from tools.evaluate.__main__ import SUITES, streets_of
-from tools.evaluate.measure import Detector, Seen, average_precision, counts, occupancy_error
+from tools.evaluate.measure import Detector, Seen, average_precision, counts, fleeting, occupancy_error
 from tools.train.export import Exported
 from tools.train.manifest import replace_entry
 from tools.train.upper_bodies import load
@@ -72,10 +72,10 @@ def _choose(model: Detector) -> float:
     """Return the threshold of least occupancy error by day, dusk and rain that keeps empty streets empty."""
     names = ("day", "dusk", "rain", "infrared", "empty")
     suites = {name: streets_of(name, model, 10, CHOOSING_SEED) for name in names}
-    empty = [seen for street in suites.pop("empty") for seen in street]
+    empty = suites.pop("empty")
     best, chosen = float("inf"), 0.5
     for threshold in np.arange(0.15, 0.75, 0.01):
-        false = float(counts(empty, float(threshold))[0].mean())
+        false = float(np.mean([fleeting(street, float(threshold)) for street in empty]))
         errors = [occupancy_error(streets, float(threshold)) for streets in suites.values()]
         score = sum(mae + 0.5 * abs(bias) for mae, bias in errors) + max(0.0, false - FALSE_PERSONS_ALLOWED) * 50
         if score < best:
@@ -90,6 +90,8 @@ def _figures(model: Detector, threshold: float, made: Exported) -> dict[str, flo
         every: list[Seen] = [seen for street in streets for seen in street]
         if name == "empty":
             out["empty_false_persons_a_slice"] = round(float(counts(every, threshold)[0].mean()), 4)
+            moving = float(np.mean([fleeting(street, threshold) for street in streets]))
+            out["empty_false_persons_a_slice_besides_standing_things"] = round(moving, 4)
             continue
         mae, bias = occupancy_error(streets, threshold)
         out[f"{name}_ap50"] = round(average_precision(every), 3)
