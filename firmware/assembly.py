@@ -35,7 +35,7 @@ from firmware.footage import run as footage_house
 from firmware.footage.clock_trust import TrustedTime, read_ratchet
 from firmware.footage.manifest import Origin
 from firmware.footage.parts import Parts, ratchet_in
-from firmware.footage.store import Store
+from firmware.footage.store import Store, store_errors
 from firmware.footage.table import EpochTable
 from firmware.ground.clock import Clock
 from firmware.ground.errors import CameraError, JailError, ModelError, PoleError
@@ -85,25 +85,32 @@ class Pole:
 
         Raises :class:`CameraError` ``E-CAMERA-LAMP`` when the lamp does not burn: then there is no stream (6.1(2)).
         """
-        async with asyncio.TaskGroup() as group:
-            houses = [group.create_task(self._footage())]
-            around = [group.create_task(status_house.run(self._status_path, self.report.status, self.clock, self.log))]
-            if self.publisher is not None:
-                around.append(group.create_task(self._house("city", self.publisher.run)))
-            try:
-                await self._make_ready()
-                houses.append(group.create_task(self._flow()))
-                async with burning_lamp(self.lamp, (self.small, self.main)):
-                    try:
-                        await self._film(camera)
-                    finally:
-                        await self._end_streams(houses)
-            finally:
-                await self._end_streams(houses)
-                for task in around:
-                    task.cancel()
+        try:
+            async with asyncio.TaskGroup() as group:
+                houses = [group.create_task(self._footage())]
+                around = [
+                    group.create_task(status_house.run(self._status_path, self.report.status, self.clock, self.log))
+                ]
+                if self.publisher is not None:
+                    around.append(group.create_task(self._house("city", self.publisher.run)))
+                try:
+                    await self._make_ready()
+                    houses.append(group.create_task(self._flow()))
+                    async with burning_lamp(self.lamp, (self.small, self.main)):
+                        try:
+                            await self._film(camera)
+                        finally:
+                            await self._end_streams(houses)
+                finally:
+                    await self._end_streams(houses)
+                    for task in around:
+                        task.cancel()
+        finally:
+            self._say_ended()
+
+    def _say_ended(self) -> None:
         for system in ("flow", "footage", "camera"):
-            if self.health.states[system].state == "running":
+            if self.health.states[system].state in ("starting", "running"):
                 self.health.note(system, "stopped")
         with contextlib.suppress(OSError):
             status_house.write_status(self._status_path, self.report.status())
@@ -205,6 +212,7 @@ class Pole:
             )
         except PoleError as error:
             self.health.fell(name, error.code, for_good=True)
+            self.health.last_words[name] = str(error)
 
     @property
     def _status_path(self) -> Path:
@@ -225,7 +233,8 @@ async def build(
     """Build everything on ``stack``, which closes it again. Raises PoleError; nothing runs yet."""
     state, profile = settings.state, settings.pole.profile
     for folder in (state, state / "city"):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with store_errors("E-STORE-FOLDER", folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     stack.enter_context(held_for_life(state / "running"))
     small = SmallFrames(_memory(stack, SMALL.frame_bytes, SMALL_SLOTS, profile, "small"), clock)
     main = _main_stream(stack, settings, clock, board_encodes=board_encodes)
@@ -251,6 +260,7 @@ async def build(
         started_utc_ns=clock.utc_ns(),
         progress=lambda: publisher.progress if publisher else None,
         missing_walls=lambda: _missing_walls(counter, recorder, small, main),
+        refusal=lambda: counter.refusal,
     )
     publisher = _publisher(settings, outbox, connect, report, clock, log)
     return Pole(

@@ -143,7 +143,9 @@ def replay(
     utc_ns = _utc_ns(start)
     figures = asyncio.run(_until_told(_replay(settings, video, utc_ns, minutes)))
     typer.echo(json.dumps(figures, indent=1))
-    if figures["ended"] != "end of the video":
+    if figures["frames_skipped"]:
+        typer.echo(f"{figures['frames_skipped']} frames of {video} could not be read; the rest was counted", err=True)
+    if figures["frames_skipped"] or figures["ended"] != "end of the video":
         raise typer.Exit(1)
 
 
@@ -155,6 +157,8 @@ async def _replay(settings: Settings, video: Path, utc_ns: int, minutes: float |
         began_ns = clock.stopwatch_ns()
         await pole.work(camera)
         state = pole.health.states["camera"]
+        for words in pole.health.last_words.values():
+            typer.echo(words, err=True)
         about = pole.counter.about
         return summary(
             pole.report.totals(),
@@ -164,6 +168,8 @@ async def _replay(settings: Settings, video: Path, utc_ns: int, minutes: float |
             wall_seconds=(clock.stopwatch_ns() - began_ns) / NS_PER_SECOND,
             video_seconds=(clock.utc_ns() - utc_ns) / NS_PER_SECOND,
             ended="end of the video" if state.state == "stopped" else state.reason,
+            frames=camera.report.frames,
+            frames_skipped=camera.report.skipped,
         )
 
 

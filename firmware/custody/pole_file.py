@@ -21,7 +21,7 @@ class PoleFile(msgspec.Struct, frozen=True, kw_only=True):
     pole: Annotated[str, Meta(pattern=r"^sp[0-9]{2,7}$")]
     site: Annotated[str, Meta(pattern=r"^[a-z0-9.-]+$")]
     profile: Literal["bench", "pole"] = "pole"
-    state_directory: str = "/var/lib/smart-pole"
+    state_directory: str = "/var/lib/smartpole"
 
     @property
     def ledger_origin(self) -> str:

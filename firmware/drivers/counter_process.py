@@ -51,6 +51,8 @@ class CounterProcess:
         """What the living child measured of itself."""
         self.round_trip: Final = Residence()
         """Question to answer, in bands of 250 microseconds."""
+        self.refusal = ""
+        """The code with which the last start was refused; empty once a child is ready."""
         self._settings = settings
         self._switched_on = frozenset(settings.attributes)
         self._clock = clock
@@ -98,12 +100,14 @@ class CounterProcess:
             self._child = await self._keeper.child()
         except JailError as error:
             self._child = None
-            refused = _MODEL_CODE.search(error.what)
+            refused = _MODEL_CODE.search(self.refusal if error.code == "E-JAIL-RESTING" else error.what)
+            self.refusal = refused[0] if refused else error.code
             if refused is None:
                 raise
             raise ModelError(
                 refused[0], error.what, where=MODULE, clause="4.2(2)", todo="put the right models in place"
             ) from None
+        self.refusal = ""
 
     async def count(self, frame: Frame) -> SliceCounts:
         """See :class:`firmware.flow.counting.Counter`."""

@@ -138,9 +138,7 @@ class SimulatedClock:
         for _ in range(_SETTLING_ROUNDS):
             await asyncio.sleep(0)
 
-    async def _sleep(
-        self, sleepers: list[tuple[int, int, asyncio.Future[None]]], until_ns: int, now_ns: int
-    ) -> None:
+    async def _sleep(self, sleepers: list[tuple[int, int, asyncio.Future[None]]], until_ns: int, now_ns: int) -> None:
         if until_ns <= now_ns:
             await asyncio.sleep(0)
             return

@@ -38,7 +38,7 @@ class PoleLock:
         Tasks of this process queue on an asyncio lock, so at most one thread ever waits for another process.
         """
         async with self._here:
-            descriptor = self._open()
+            descriptor = _opened(self._path)
             try:
                 await _locked(descriptor)
                 yield
@@ -55,18 +55,6 @@ class PoleLock:
                 return await uncut(section)
         finally:
             section.close()
-
-    def _open(self) -> int:
-        try:
-            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            raise StoreError(
-                "E-STORE-LOCK",
-                f"cannot open the pole's lock: {error.strerror}",
-                where=str(self._path),
-                todo="check that the state directory exists and is writable",
-                clause="7.3(1)3",
-            ) from None
 
 
 async def uncut(work: Coroutine[Any, Any, Outcome]) -> Outcome:
@@ -95,7 +83,7 @@ async def _locked(descriptor: int) -> None:
 @contextmanager
 def held_for_life(path: Path) -> Iterator[None]:
     """Hold ``path`` for the block, or refuse at once: one process a state directory. Raises StoreError."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    descriptor = _opened(path)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -109,3 +97,16 @@ def held_for_life(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise StoreError(
+            "E-STORE-LOCK",
+            f"cannot open the pole's lock: {error.strerror}",
+            where=str(path),
+            todo="check that the state directory exists and is writable",
+            clause="7.3(1)3",
+        ) from None

@@ -23,11 +23,15 @@ def summary(
     wall_seconds: float,
     video_seconds: float,
     ended: str,
+    frames: int,
+    frames_skipped: int,
 ) -> dict[str, Any]:
     """Return the summary. ``bare_us``: the bare interpreter call, measured by the counter on a blank picture."""
     slices = round_trip.summary()
     return {
         "ended": ended,
+        "frames": frames,
+        "frames_skipped": frames_skipped,
         "video_seconds": round(video_seconds, 1),
         "wall_seconds": round(wall_seconds, 1),
         "slices": totals["slices"],

@@ -36,6 +36,8 @@ class Health:
     states: dict[SystemName, SystemState] = field(
         default_factory=lambda: {name: SystemState(state="starting") for name in ("camera", "flow", "footage", "city")}
     )
+    last_words: dict[SystemName, str] = field(default_factory=dict)
+    """A failure for good in one line, for the person at the terminal; never in a status or a message."""
 
     def note(self, system: SystemName, state: Literal["running", "degraded", "failed", "stopped", "off"]) -> None:
         """Say that ``system`` is well, or at least in order."""
@@ -62,6 +64,7 @@ class PoleReport:
     started_utc_ns: int
     progress: Callable[[], Progress | None]
     missing_walls: Callable[[], Sequence[str]]
+    refusal: Callable[[], str]
 
     def description(self) -> standing.Description:
         """See the port."""
@@ -160,9 +163,12 @@ class PoleReport:
         }
 
     def _system(self, name: Literal["flow", "footage"]) -> SystemState:
-        camera = self.health.states["camera"]
-        own = self.health.states[name]
-        return camera if own.state == "running" and camera.state in ("degraded", "failed") else own
+        camera, own = self.health.states["camera"], self.health.states[name]
+        if own.state == "running" and camera.state in ("degraded", "failed"):
+            return camera
+        if name == "flow" and self.refusal():
+            return SystemState(state="degraded", reason=reason_code(self.refusal()))
+        return own
 
     def _city(self) -> SystemState:
         progress = self.progress()

@@ -43,8 +43,8 @@ class PoleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     site: SiteName
     location: Location
     notice_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
-    state_directory: Annotated[str, Meta(min_length=1)] = "/var/lib/smart-pole"
-    models_directory: Annotated[str, Meta(min_length=1)] = "/usr/share/smart-pole/models"
+    state_directory: Annotated[str, Meta(min_length=1)] = "/var/lib/smartpole"
+    models_directory: Annotated[str, Meta(min_length=1)] = "/opt/smartpole/models"
     lamp: Annotated[str, Meta(pattern=r"^([A-Za-z0-9][A-Za-z0-9:_.-]{0,63})?$")] = ""
     broker: BrokerSettings | None = None
 

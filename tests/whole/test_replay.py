@@ -15,6 +15,7 @@ from tests.whole.bench import (
     FPS,
     MODELS,
     START_MINUTE,
+    complaint,
     events,
     film,
     gaps,
@@ -164,6 +165,8 @@ def test_a_hole_in_the_middle_is_a_gap_and_the_rest_is_counted(tmp_path: Path, c
     done = replay(broken, config)
     said, state = summary(done), config / "state"
     video = next(line for line in events(done) if line["event"] == "camera.video")
+    assert (done.returncode, said["frames_skipped"]) == (1, video["skipped"])
+    assert "could not be read" in complaint(done)
     assert video["skipped"] > 0
     assert video["frames"] + video["skipped"] == LONG_SECONDS * FPS
     assert said["video_seconds"] > LONG_SECONDS - 2, "what comes after the hole is seen"

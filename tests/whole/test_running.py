@@ -23,6 +23,7 @@ from tests.whole.bench import (
     replay,
     say,
     spans,
+    status,
     write_settings,
 )
 
@@ -147,6 +148,8 @@ def test_a_wrong_model_is_refused_by_name_and_footage_goes_on(
     told = json.loads(done.stdout)
     assert told["slices"] == 0
     assert [gap["spReason"] for gap in gaps(state)] == ["stopped", "model_mismatch", "stopped"]
+    assert status(state)["flow"]["state"] == "degraded"
+    assert status(state)["flow"]["reason"].startswith(code)
     assert told["footage"]["chunks"] == 13, "footage does not need people flow's models"
 
 
