@@ -27,7 +27,7 @@ LICENCE = "Apache-2.0"
 FALSE_PERSONS_ALLOWED = 0.02
 CHOOSING_SEED, MEASURING_SEED = 1_000, 5_000
 MINIMUM_HEIGHT = 70
-CONFIDENCES = {"sex": 0.70, "age": 0.50, "mask": 0.80}
+CONFIDENCES = {"sex": 0.85, "age": 0.80, "mask": 0.80}
 FACES = "synthetic street of tools/street; faces of fairface_540 and kaggle_face_mask_detection_853 (tier B)"
 
 
