@@ -211,7 +211,7 @@ def train(
         step += 1
         _average(mean, model, step)
         sums += (heat.item(), box.item(), 1)
-        if step % 60 == 0:
+        if step % (10 if most_steps else 60) == 0:
             line = f"{now:.0f},{step},{rate:.6f},{sums[0] / sums[2]:.4f},{sums[1] / sums[2]:.4f}"
             print(line, flush=True)
             with (out / "curve.csv").open("a") as curve:
