@@ -63,10 +63,10 @@ class Library:
 def load_library() -> Library:
     """Import picamera2 and libcamera. Raises :class:`CameraError` ``E-CAMERA-LIBRARY``."""
     try:
-        import libcamera  # noqa: PLC0415 - only boards have these four
-        from picamera2 import MappedArray, Picamera2  # noqa: PLC0415
-        from picamera2.encoders import H264Encoder, LibavH264Encoder  # noqa: PLC0415
-        from picamera2.outputs import Output  # noqa: PLC0415
+        import libcamera  # noqa: PLC0415 - only boards have it
+        from picamera2 import MappedArray, Picamera2  # noqa: PLC0415 - only boards have it
+        from picamera2.encoders import H264Encoder, LibavH264Encoder  # noqa: PLC0415 - only boards have it
+        from picamera2.outputs import Output  # noqa: PLC0415 - only boards have it
     except (ImportError, OSError) as error:
         raise CameraError(
             "E-CAMERA-LIBRARY",

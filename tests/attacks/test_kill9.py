@@ -93,11 +93,20 @@ class Bench:
         except (FileNotFoundError, struct.error):
             return 0
 
+    async def filming(self, process: asyncio.subprocess.Process) -> None:
+        """Wait until the pole films."""
+        async with asyncio.timeout(120):
+            while self.newest_frame_ns() < self.start_ns + 30 * NS_PER_SECOND:
+                await asyncio.sleep(0.1)
+                assert process.returncode is None, self.log.read_text()[-2000:]
+
     async def cycle(self) -> None:
         """Run, kill, judge what lies there, and set the time of the next run."""
         target = TARGETS[self.figures.cycles % len(TARGETS)]
         async with self.pole() as process:
-            await asyncio.sleep(self.random.uniform(0.0, 5.0))
+            if self.figures.cycles % 2:  # half of the cycles end while it starts, half while it films
+                await self.filming(process)
+            await asyncio.sleep(self.random.uniform(0.0, 4.0))
             if target != "pole":
                 victim = child_of(process.pid, target)
                 if victim is not None:
@@ -182,12 +191,8 @@ async def kill_often(bench: Bench, cycles: int) -> Figures:
     """Kill ``cycles`` times; then let one run go well and look whether it said what was lost."""
     for _ in range(cycles):
         await bench.cycle()
-    begin_ns = bench.start_ns
     async with bench.pole() as process:
-        async with asyncio.timeout(120):
-            while bench.newest_frame_ns() < begin_ns + 70 * NS_PER_SECOND:
-                await asyncio.sleep(0.2)
-                assert process.returncode is None, bench.log.read_text()[-2000:]
+        await bench.filming(process)
         process.send_signal(signal.SIGINT)
         await process.wait()
     await bench.judge()
