@@ -302,9 +302,14 @@ class _Heard(logging.Handler):
 
 
 def _ssl_reason(error: OSError) -> str | None:
-    """Return OpenSSL's name of what went wrong, e.g. ``TLSV13_ALERT_CERTIFICATE_REQUIRED``."""
+    """Return OpenSSL's name of what went wrong, e.g. ``TLSV13_ALERT_CERTIFICATE_REQUIRED``; None: not a TLS error.
+
+    Some versions report a handshake that the other side hung up on without any reason.
+    """
     reason: Any = getattr(error, "reason", None)
-    return str(reason) if reason else None
+    if reason:
+        return str(reason)
+    return "CLOSED_IN_HANDSHAKE" if isinstance(error, ssl.SSLError) else None
 
 
 def _number(code: object) -> int:
