@@ -29,6 +29,8 @@ from firmware.ground.errors import KeystoreError
 _CALL_SECONDS: Final = 20.0
 _UNINITIALISED: Final = "0x14A"
 _NV_ATTRIBUTES: Final = "ownerread|ownerwrite|authread|authwrite|no_da"
+_EXHAUSTED: Final = ("0x902", "0x903", "0x904", "0x905")
+"""No place left for an object or a session: a process that was killed left its own behind."""
 _INDEX: Final = re.compile(r"0x[0-9A-Fa-f]+")
 
 
@@ -83,19 +85,35 @@ class TpmTools:
         The context holds the session's key, so it must not touch a disk.
         """
         with context_file("tpm-storage-key") as (parent_path, parent), context_file("tpm-session") as (path, session):
-            await self.call("createprimary", "-Q", "-C", "o", "-G", "ecc", "-c", parent_path, files=(parent,))
-            await self.flush()
+            pieces = (parent_path, parent, path, session)
             try:
-                await self.call(
-                    *("startauthsession", "--hmac-session", f"--tpmkey-context={parent_path}", "-S", path),
-                    files=(parent, session),
-                )
+                await self._begin_session(*pieces)
+            except KeystoreError as error:
+                if not any(code in error.what for code in _EXHAUSTED):
+                    raise
+                await self._flush_orphans()
+                await self._begin_session(*pieces)
+            try:
                 await self.call("sessionconfig", "--enable-decrypt", "--enable-encrypt", path, files=(session,))
                 yield path, session
             finally:
                 with contextlib.suppress(KeystoreError):  # the first failure is the one to tell
                     await self.call("flushcontext", path, files=(session,))
                 await self.flush()
+
+    async def _begin_session(self, parent_path: str, parent: int, path: str, session: int) -> None:
+        await self.call("createprimary", "-Q", "-C", "o", "-G", "ecc", "-c", parent_path, files=(parent,))
+        await self.flush()
+        await self.call(
+            *("startauthsession", "--hmac-session", f"--tpmkey-context={parent_path}", "-S", path),
+            files=(parent, session),
+        )
+
+    async def _flush_orphans(self) -> None:
+        """Free every session and object: the pole's lock is held, so they are those of a process that was killed."""
+        for kind in ("-t", "-l", "-s"):
+            with contextlib.suppress(KeystoreError):
+                await self.call("flushcontext", kind)
 
     async def flush(self) -> None:
         """Free the TPM's few transient places (a resource manager does it by itself; a bare socket does not)."""

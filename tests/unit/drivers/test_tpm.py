@@ -134,3 +134,19 @@ async def test_a_missing_program_is_an_error_too(tmp_path: Path) -> None:
     tools._environment["PATH"] = str(tmp_path)
     with pytest.raises(KeystoreError, match="E-KEY-TPM"):
         await TpmKeystore(tools).read_secret(0)
+
+
+@pytest.mark.parametrize("leave", ["loaded", "saved"])
+async def test_what_killed_processes_left_in_the_tpm_is_cleared(tpm: Swtpm, tmp_path: Path, leave: str) -> None:
+    """A pole killed between two tpm2 calls leaves a session behind; enough of them fill the TPM (found by kill -9)."""
+    tools = TpmTools(tpm.tcti)
+    keystore = TpmKeystore(tools)
+    secret = os.urandom(32)
+    await keystore.write_secret(0, secret)
+    with pytest.raises(KeystoreError, match=r"0x90[2-5]"):
+        for number in range(100):
+            if leave == "loaded":
+                await tools.call("createprimary", "-Q", "-C", "o", "-c", str(tmp_path / "object"))
+            else:
+                await tools.call("startauthsession", "--hmac-session", "-S", str(tmp_path / f"session-{number}"))
+    assert await keystore.read_secret(0) == secret
