@@ -30,7 +30,7 @@ from tools.broker import DemoBroker, Received, Subscriber
 from tools.demonstration import erasure, office
 from tools.demonstration.poles import Corner, build_corner, film, settings_for
 from tools.demonstration.screen import record_line, screen
-from tools.street.scene import busy, quiet
+from tools.street.scene import market, quiet
 
 HOURS_LATER = 337
 DOCUMENT = "小捜-2026-0042"
@@ -117,7 +117,7 @@ async def _film(
     async with DemoBroker() as broker, Subscriber(broker.port).listening() as city, AsyncExitStack() as stack:
         story.say(f"broker: {broker.name}; one process a pole, one jailed counter and recorder each")
         corners = []
-        for pole, name, scene in (("sp01", "a busy street", busy()), ("sp02", "a quiet street", quiet())):
+        for pole, name, scene in (("sp01", "a busy market", market()), ("sp02", "a quiet street", quiet())):
             settings = settings_for(pole, folder / pole, desk.officers, broker.port)
             scene_or_video = None if video is not None and pole == "sp01" else scene
             corners.append(await build_corner(stack, name, scene_or_video, settings, first_ns, log))

@@ -56,6 +56,11 @@ def busy() -> Scene:
     return Scene(people_per_minute=40.0)
 
 
+def market() -> Scene:
+    """Return a market seen from a low pole: many people near enough that a mask can be seen on them."""
+    return Scene(people_per_minute=75.0, mask_share=0.5, height=3.4, tilt=26.0, view=60.0)
+
+
 def quiet() -> Scene:
     """Return a side street: usually nobody, sometimes one or two."""
     return Scene(people_per_minute=2.0, turn=-18.0, tilt=33.0, cars_per_minute=1.0, dogs_per_minute=0.2)
@@ -76,5 +81,5 @@ def rainy() -> Scene:
     return Scene(people_per_minute=20.0, light="dusk", rain=True, turn=15.0)
 
 
-PRESETS = {"busy": busy, "quiet": quiet, "empty": empty, "night": night, "rainy": rainy}
+PRESETS = {"busy": busy, "market": market, "quiet": quiet, "empty": empty, "night": night, "rainy": rainy}
 """Scenes by the name that the command line knows them by."""
