@@ -20,7 +20,7 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from firmware.custody.film import Added, FilmPart
+from firmware.custody.desk.film import Added, FilmPart
 from firmware.ground.clock import NS_PER_SECOND, iso_utc
 from firmware.ground.errors import StoreError
 
@@ -34,7 +34,7 @@ _NO_GUESSING: Final = {"fpsprobesize": "0"}
 
 
 class Mp4Film:
-    """A film in ``folder`` (``firmware.custody.film.Film``)."""
+    """A film in ``folder`` (``firmware.custody.desk.film.Film``)."""
 
     def __init__(self, folder: Path, stem: str) -> None:
         self._folder = folder
@@ -43,7 +43,7 @@ class Mp4Film:
         self._done: list[FilmPart] = []
 
     def add(self, chunk: bytes, begin_utc_ns: int) -> Added:
-        """See :class:`firmware.custody.film.Film`."""
+        """See :class:`firmware.custody.desk.film.Film`."""
         try:
             with av.open(io.BytesIO(chunk), "r", format="mp4", options=_NO_GUESSING) as source:
                 stream, packets = _read(source)
@@ -56,12 +56,12 @@ class Mp4Film:
             raise _no_chunk(error.strerror or "unreadable") from None
 
     def close(self) -> Sequence[FilmPart]:
-        """See :class:`firmware.custody.film.Film`."""
+        """See :class:`firmware.custody.desk.film.Film`."""
         self._finish()
         return self._done
 
     def abandon(self) -> None:
-        """See :class:`firmware.custody.film.Film`."""
+        """See :class:`firmware.custody.desk.film.Film`."""
         if self._part:
             self._part.container.close()
             self._part = None

@@ -14,14 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from firmware.custody import index
-from firmware.custody.archive import Writer, reading, writing
-from firmware.custody.bundle import make_bundle
-from firmware.custody.check import CheckedBundle
-from firmware.custody.desk import OfficerKeys, open_bundle
-from firmware.custody.index import Index
-from firmware.custody.report import Reporter
-from firmware.custody.span import Span
+from firmware.custody.bundle import index
+from firmware.custody.bundle.archive import Writer, reading, writing
+from firmware.custody.bundle.check import CheckedBundle
+from firmware.custody.bundle.index import Index
+from firmware.custody.bundle.making import make_bundle
+from firmware.custody.bundle.span import Span
+from firmware.custody.desk.opening import OfficerKeys, open_bundle
+from firmware.custody.desk.report import Reporter
 from firmware.drivers.mp4 import Mp4Film
 from firmware.footage.manifest import sha256_of
 from firmware.ground import note

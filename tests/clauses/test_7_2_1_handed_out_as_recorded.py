@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from firmware import custodian
 from firmware.camera.frames import CaptureStamp, MainFrames, SlotMemory
-from firmware.custody import officers
+from firmware.custody.keys import keyfile as officers
 from firmware.custody.pole_file import PoleFile
 from firmware.drivers.encoder import H264Settings
 from firmware.drivers.mint_process import MintProcess

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from firmware.custody.bundle import make_bundle
-from firmware.custody.desk import open_bundle
-from firmware.custody.report import Reporter
-from firmware.custody.span import Span
+from firmware.custody.bundle.making import make_bundle
+from firmware.custody.bundle.span import Span
+from firmware.custody.desk.opening import open_bundle
+from firmware.custody.desk.report import Reporter
 from firmware.drivers.mp4 import Mp4Film
 from firmware.drivers.signer_tpm import TpmSigner
 from firmware.drivers.tpm import TpmKeystore, TpmTools

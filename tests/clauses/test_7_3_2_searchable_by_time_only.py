@@ -7,7 +7,7 @@ import re
 import msgspec
 import pytest
 
-from firmware.custody import index
+from firmware.custody.bundle import index
 from firmware.footage import manifest
 from firmware.ground import ledger_events
 from firmware.ground.errors import LedgerError

@@ -13,9 +13,9 @@ import numpy as np
 import pyrage
 from pyrage import x25519
 
-from firmware.custody.bundle import Holdings
-from firmware.custody.desk import OfficerKeys
-from firmware.custody.verifier import PoleKey
+from firmware.custody.bundle.making import Holdings
+from firmware.custody.desk.opening import OfficerKeys
+from firmware.custody.keys.pole_key import PoleKey
 from firmware.drivers.keystore_software import SoftwareKeystore
 from firmware.footage.clock_trust import TrustedTime
 from firmware.footage.manifest import ChunkEntry, ClockEntry, GapEntry, Manifest, Origin, sha256_of

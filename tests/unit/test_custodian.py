@@ -11,9 +11,10 @@ from typer.testing import CliRunner, Result
 
 from firmware import custodian
 from firmware.city.payload import Place
-from firmware.custody.bundle import make_bundle
+from firmware.custodian import pole_folder
+from firmware.custody.bundle.making import make_bundle
+from firmware.custody.bundle.span import Span
 from firmware.custody.pole_file import PoleFile
-from firmware.custody.span import Span
 from firmware.ground.clock import MinuteNumber
 from tests.parts.small_pole import FIRST, SmallPole
 
@@ -66,7 +67,7 @@ def test_on_a_pole_no_key_is_made_and_nothing_opened(
 ) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "pole.toml").touch()
-    monkeypatch.setattr(custodian, "CONFIG", tmp_path / "etc")
+    monkeypatch.setattr(pole_folder, "CONFIG", tmp_path / "etc")
     for words in (
         ["keygen", "--out", str(tmp_path / "a.age")],
         ["open", str(bundle), "--identity-a", "a.age", "--out", str(tmp_path / "out")],

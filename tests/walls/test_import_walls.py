@@ -19,13 +19,13 @@ CONTRACTS = [
     for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 ]
 
-FLOORS, SEPARATE, COUNTER, RECORDER, FLOW, CITY, OPENER, CUSTODY, OFFICE, LIBRARIES, GROUND, CYCLES = range(12)
+FLOORS, SEPARATE, COUNTER, RECORDER, FLOW, CITY, OPENER, CUSTODY, OFFICE, LIBRARIES, GROUND, CYCLES, ROOMS = range(13)
 
 MUTANTS = [
     (FLOORS, "firmware.ground.log", "firmware.camera.frames"),
     (FLOORS, "firmware.camera.frames", "firmware.flow.record"),
     (FLOORS, "firmware.footage.store", "firmware.drivers.tpm"),
-    (FLOORS, "firmware.custody.bundle", "firmware.upkeep.status"),
+    (FLOORS, "firmware.custody.bundle.making", "firmware.upkeep.status"),
     (FLOORS, "firmware.drivers.litert", "firmware.pole"),
     (SEPARATE, "firmware.flow.tally", "firmware.footage.store"),
     (SEPARATE, "firmware.footage.run", "firmware.flow.run"),
@@ -42,20 +42,22 @@ MUTANTS = [
     (CITY, "firmware.city.publisher", "firmware.flow.tally"),
     (CITY, "firmware.city.outbox", "firmware.footage.store"),
     (CITY, "firmware.city.payload", "numpy"),
-    (OPENER, "firmware.pole", "firmware.custody.desk"),
+    (OPENER, "firmware.pole", "firmware.custody.desk.opening"),
     (OPENER, "firmware.drivers.mqtt", "firmware.drivers.mp4"),
     (OPENER, "firmware.pole", "firmware.mint"),
-    (CUSTODY, "firmware.upkeep.status", "firmware.custody.bundle"),
-    (CUSTODY, "firmware.drivers.mqtt", "firmware.custody.officers"),
-    (OFFICE, "firmware.custodian", "firmware.drivers.picamera"),
-    (OFFICE, "firmware.custodian", "firmware.city.outbox"),
-    (OFFICE, "firmware.custody.bundle", "aiomqtt"),
+    (CUSTODY, "firmware.upkeep.status", "firmware.custody.bundle.making"),
+    (CUSTODY, "firmware.drivers.mqtt", "firmware.custody.keys.keyfile"),
+    (OFFICE, "firmware.custodian.keys", "firmware.drivers.picamera"),
+    (OFFICE, "firmware.custodian.bundles", "firmware.city.outbox"),
+    (OFFICE, "firmware.custody.bundle.making", "aiomqtt"),
     (LIBRARIES, "firmware.footage.store", "subprocess"),
     (LIBRARIES, "firmware.city.publisher", "paho"),
     (LIBRARIES, "firmware.camera.frames", "av"),
     (GROUND, "firmware.ground.ledger", "cryptography"),
     (GROUND, "firmware.ground.log", "msgspec"),
     (CYCLES, "firmware.camera.picture", "firmware.camera.frames"),
+    (ROOMS, "firmware.custody.keys.words", "firmware.custody.bundle.index"),
+    (ROOMS, "firmware.custody.bundle.index", "firmware.custody.desk.gaps"),
 ]
 
 

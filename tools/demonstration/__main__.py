@@ -22,8 +22,8 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from firmware.custody.officers import unlock
-from firmware.custody.span import Span
+from firmware.custody.bundle.span import Span
+from firmware.custody.keys.keyfile import unlock
 from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, SystemClock, iso_utc, minute_of
 from firmware.ground.log import Log
 from tools.broker import DemoBroker, Received, Subscriber

@@ -17,8 +17,8 @@ from pathlib import Path
 import pyrage
 
 from firmware.assembly import ONCE, build
-from firmware.custody.bundle import Holdings, make_bundle
-from firmware.custody.span import Span
+from firmware.custody.bundle.making import Holdings, make_bundle
+from firmware.custody.bundle.span import Span
 from firmware.drivers.pole_keys import open_pole_keys
 from firmware.footage.clock_trust import TrustedTime, read_ratchet
 from firmware.footage.epochs import TableFile

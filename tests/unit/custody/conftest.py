@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from firmware.custody.bundle import make_bundle
-from firmware.custody.desk import Opened, open_bundle
-from firmware.custody.report import Reporter
-from firmware.custody.span import Span
+from firmware.custody.bundle.making import make_bundle
+from firmware.custody.bundle.span import Span
+from firmware.custody.desk.opening import Opened, open_bundle
+from firmware.custody.desk.report import Reporter
 from firmware.drivers.mp4 import Mp4Film
 from firmware.ground.clock import MinuteNumber
 from tests.parts.small_pole import FIRST, SmallPole

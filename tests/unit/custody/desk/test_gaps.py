@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.custody.gaps import HOLE_NS, Gap, chunk_times, joined, list_gaps
-from firmware.custody.index import DamagedChunk, Index, Missing
-from firmware.custody.survey import runs
+from firmware.custody.bundle.index import DamagedChunk, Index, Missing
+from firmware.custody.bundle.survey import runs
+from firmware.custody.desk.gaps import HOLE_NS, Gap, chunk_times, joined, list_gaps
 from firmware.footage.manifest import ChunkEntry, ClockEntry, GapEntry, GapReason, Manifest, Origin
 from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND
 from firmware.ground.ledger_lines import Line

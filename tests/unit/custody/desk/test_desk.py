@@ -13,10 +13,10 @@ import msgspec
 import pyrage
 import pytest
 
-from firmware.custody.bundle import make_bundle
-from firmware.custody.desk import OfficerKeys, open_bundle
-from firmware.custody.report import Reporter
-from firmware.custody.span import Span
+from firmware.custody.bundle.making import make_bundle
+from firmware.custody.bundle.span import Span
+from firmware.custody.desk.opening import OfficerKeys, open_bundle
+from firmware.custody.desk.report import Reporter
 from firmware.drivers.mp4 import Mp4Film
 from firmware.footage.manifest import GapEntry, GapReason, sha256_of
 from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, MinuteNumber
@@ -167,7 +167,7 @@ def test_a_failure_while_writing_leaves_no_picture(
     def full(*_arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("firmware.custody.report._write_csv", full)
+    monkeypatch.setattr("firmware.custody.desk.report._write_csv", full)
     with pytest.raises(CaseError, match="No space left"):
         open_it(bundle)
     assert not list(tmp_path.glob("*out*"))

@@ -18,7 +18,7 @@ from typing import Final
 import pyrage
 from pyrage import x25519
 
-from firmware.custody import words
+from firmware.custody.keys import words
 from firmware.ground.clock import iso_utc
 from firmware.ground.durable import sync_folder
 from firmware.ground.errors import KeystoreError

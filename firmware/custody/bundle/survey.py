@@ -15,8 +15,8 @@ from typing import Final
 
 import msgspec
 
-from firmware.custody.index import Missing, WhyMissing
-from firmware.custody.span import Span
+from firmware.custody.bundle.index import Missing, WhyMissing
+from firmware.custody.bundle.span import Span
 from firmware.footage import manifest as manifests
 from firmware.footage.manifest import Manifest
 from firmware.footage.store import Store

@@ -11,11 +11,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from firmware.custody import bundle as bundles
-from firmware.custody import index
-from firmware.custody.bundle import make_bundle
-from firmware.custody.index import Missing
-from firmware.custody.span import Span
+from firmware.custody.bundle import index
+from firmware.custody.bundle import making as bundles
+from firmware.custody.bundle.index import Missing
+from firmware.custody.bundle.making import make_bundle
+from firmware.custody.bundle.span import Span
 from firmware.footage import manifest as manifests
 from firmware.ground import note
 from firmware.ground.clock import MinuteNumber

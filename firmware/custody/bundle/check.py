@@ -13,10 +13,10 @@ from typing import Final
 
 import msgspec
 
-from firmware.custody import index
-from firmware.custody.archive import Reader, refused
-from firmware.custody.index import Index
-from firmware.custody.verifier import PoleKey
+from firmware.custody.bundle import index
+from firmware.custody.bundle.archive import Reader, refused
+from firmware.custody.bundle.index import Index
+from firmware.custody.keys.pole_key import PoleKey
 from firmware.footage import manifest as manifests
 from firmware.footage.manifest import ChunkEntry, Manifest
 from firmware.ground import ledger_lines, note

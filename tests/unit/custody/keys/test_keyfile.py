@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.custody import officers, words
+from firmware.custody.keys import keyfile as officers
+from firmware.custody.keys import words
 from firmware.ground.errors import KeystoreError
 
 NOW_NS = 1_763_888_400 * 10**9

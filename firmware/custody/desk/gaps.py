@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from firmware.custody.index import Index
+from firmware.custody.bundle.index import Index
 from firmware.footage.manifest import ChunkEntry, Manifest
 from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, iso_utc
 

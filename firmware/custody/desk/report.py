@@ -14,10 +14,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from firmware.custody.desk import Opened
-from firmware.custody.film import FilmPart
-from firmware.custody.gaps import Gap, iso_japan, list_gaps
-from firmware.custody.span import Span
+from firmware.custody.bundle.span import Span
+from firmware.custody.desk.film import FilmPart
+from firmware.custody.desk.gaps import Gap, iso_japan, list_gaps
+from firmware.custody.desk.opening import Opened
 from firmware.ground.clock import MinuteNumber, iso_utc
 
 _TICKS_A_SECOND = 90_000

@@ -19,11 +19,11 @@ from typing import Final
 import pyrage
 from pyrage import x25519
 
-from firmware.custody import archive, index
-from firmware.custody.check import CheckedBundle, chunk_name
-from firmware.custody.film import Film, FilmPart
-from firmware.custody.gaps import ChunkKey, chunk_times
-from firmware.custody.verifier import PoleKey
+from firmware.custody.bundle import archive, index
+from firmware.custody.bundle.check import CheckedBundle, chunk_name
+from firmware.custody.desk.film import Film, FilmPart
+from firmware.custody.desk.gaps import ChunkKey, chunk_times
+from firmware.custody.keys.pole_key import PoleKey
 from firmware.footage.manifest import ChunkEntry
 from firmware.footage.seal import HEADER_BYTES_AT_MOST, is_sealed
 from firmware.ground.durable import sync_folder

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from firmware.custody import index
-from firmware.custody.index import Member
+from firmware.custody.bundle import index
+from firmware.custody.bundle.index import Member
 from firmware.ground.durable import sync_folder
 from firmware.ground.errors import CaseError, StoreError
 

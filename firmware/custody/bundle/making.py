@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from firmware.custody import archive, index
-from firmware.custody.index import DamagedChunk, Index
-from firmware.custody.span import Span
-from firmware.custody.survey import Survey, survey
+from firmware.custody.bundle import archive, index
+from firmware.custody.bundle.index import DamagedChunk, Index
+from firmware.custody.bundle.span import Span
+from firmware.custody.bundle.survey import Survey, survey
 from firmware.footage.clock_trust import TrustedTime
 from firmware.footage.manifest import ChunkEntry
 from firmware.footage.retention import due

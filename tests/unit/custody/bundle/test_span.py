@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.custody.span import MOST_MINUTES, Span, parse_span
+from firmware.custody.bundle.span import MOST_MINUTES, Span, parse_span
 from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, MinuteNumber
 from firmware.ground.errors import CaseError
 

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from firmware.custody.verifier import PoleKey
+from firmware.custody.keys.pole_key import PoleKey
 from firmware.ground import note
 from firmware.ground.errors import LedgerError
 from tests.signing import Ed25519Key

@@ -1,0 +1,32 @@
+"""``pole-custodian``: the officers' command line. Construction and words; the rules live in ``custody``.
+
+Knows:  its commands, one module a group; a pole's folders; at the desk an officer's key file and passphrase.
+Never:  camera, network, people flow; a private half on a pole; a traceback on an officer's screen.
+Leaves: key files, bundles, opened films, verdicts; exit code 0 done, 1 refused, 2 wrong usage or settings.
+Clauses: 5.1 (apart from people flow), 7.2(1), 7.3(1)1-3.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from firmware.custodian.audit import verify_ledger
+from firmware.custodian.bundles import bundle, check, open_
+from firmware.custodian.keys import keygen, pole_key
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+audit = typer.Typer(no_args_is_help=True, help="Judge records.")
+app.add_typer(audit, name="audit")
+
+app.command()(keygen)
+app.command()(bundle)
+app.command("open")(open_)
+app.command()(check)
+app.command("pole-key")(pole_key)
+app.command("verify-ledger")(verify_ledger)
+audit.command("verify")(verify_ledger)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
