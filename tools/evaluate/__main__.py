@@ -1,54 +1,25 @@
-"""``python -m tools.evaluate --models models``: a table of how well the detector counts.
+"""``python -m tools.evaluate streets | anchors``: how well a detector counts, as tables and charts.
 
-Knows:  suites of held-out streets.
-Never:  a file of pictures.
-Leaves: text.
+Knows:  which figures there are and what each needs.
+Never:  a figure of its own.
+Leaves: text; with ``--out``, Markdown, CSV and PNG.
 Clauses: 4.2(2), 6.1(3).
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from tools.evaluate import anchors, drawn, table
+from tools.evaluate.contender import contenders
+from tools.evaluate.drawn import SUITES, streets_of
 from tools.evaluate.measure import Detector, Seen, average_precision, counts, fleeting, occupancy_error, recalls
-from tools.street.scene import Scene
-from tools.street.street import Street
+from tools.evaluate.pictures import as_set, held_out_sets, read_coco
 
-HELD_OUT_SEEDS = 900_000
-SMALL_BYTES = 640 * 360 * 3 // 2
-POLES = ((4.0, 30.0, 12.0), (3.4, 24.0, -20.0), (4.6, 38.0, 5.0), (4.0, 50.0, -8.0))
-"""Height (m), tilt and turn (degrees) of each."""
-
-SUITES: dict[str, Scene] = {
-    "day": Scene(),
-    "dusk": Scene(light="dusk"),
-    "night": Scene(light="night"),
-    "infrared": Scene(light="night", infrared=True),
-    "rain": Scene(rain=True),
-    "empty": Scene(people_per_minute=0, cars_per_minute=5, dogs_per_minute=2, trees=2),
-}
-RATES = (6.0, 20.0, 60.0)
-
-
-def streets_of(name: str, detector: Detector, slices: int, first: int) -> list[list[Seen]]:
-    """Run the detector over a suite: every pole at every rate (an empty street has one), ``slices`` each, 3 s apart."""
-    base = SUITES[name]
-    rates = RATES if base.people_per_minute else (0.0,)
-    small = np.empty(SMALL_BYTES, np.uint8)
-    out = []
-    for number, (pole, rate) in enumerate((pole, rate) for pole in POLES for rate in rates):
-        scene = replace(base, people_per_minute=rate, height=pole[0], tilt=pole[1], turn=pole[2])
-        street = Street(scene, HELD_OUT_SEEDS + first + number)
-        seen = []
-        for k in range(slices):
-            truth = street.render(10.0 + 3 * k, None, small)
-            seen.append(Seen(*detector.look(small), truth))
-        out.append(seen)
-    return out
+MEASURING_SEED = 5_000
 
 
 def report(name: str, streets: list[list[Seen]], threshold: float) -> str:
@@ -70,22 +41,64 @@ def report(name: str, streets: list[list[Seen]], threshold: float) -> str:
     )
 
 
-def main() -> None:
-    """Read the command line, print the table."""
-    parser = argparse.ArgumentParser(prog="python -m tools.evaluate", description=__doc__)
-    parser.add_argument("--models", type=Path, default=Path("models"))
-    parser.add_argument("--suite", choices=sorted(SUITES), action="append")
-    parser.add_argument("--slices", type=int, default=12, help="slices a street")
-    parser.add_argument("--threshold", type=float, help="another threshold than the manifest's")
-    parser.add_argument("--seed", type=int, default=5_000)
-    asked = parser.parse_args()
-    detector = Detector(asked.models)
+def streets(asked: argparse.Namespace) -> None:
+    """Print the table of held-out streets for one of our models."""
+    detector = Detector(asked.models[0])
     threshold = asked.threshold or detector.threshold
     print(f"threshold {threshold}")
     for name in asked.suite or SUITES:
         print(report(name, streets_of(name, detector, asked.slices, asked.seed), threshold), flush=True)
     spent = np.array(detector.milliseconds[5:])
     print(f"one inference, 1 thread: median {np.median(spent):.2f} ms, p90 {np.percentile(spent, 90):.2f} ms")
+
+
+def beside_anchors(asked: argparse.Namespace) -> None:
+    """Print and save the comparison with other files."""
+    runners, left = contenders(asked.models, asked.anchors)
+    for line in left:
+        print(f"left out: {line}")
+    sets = [] if asked.data is None else held_out_sets(asked.data)
+    for spec in asked.set:
+        name, _, rest = spec.partition("=")
+        annotations, _, images = rest.partition(":")
+        sets.append(as_set(name, read_coco(Path(annotations), Path(images))))
+    sets += [drawn.as_set(name, asked.slices, asked.seed) for name in asked.suite or ()]
+    rows = anchors.compare(runners, sets, asked.out)
+    fast = anchors.speeds(runners, asked.rounds)
+    print(table.text(fast))
+    if asked.out is not None:
+        table.save(rows, asked.out, "anchors")
+        table.save(fast, asked.out, "speed")
+        anchors.draw(rows, fast, asked.out)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    whole = argparse.ArgumentParser(prog="python -m tools.evaluate", description=__doc__)
+    tasks = whole.add_subparsers(required=True, metavar="WHAT")
+    for name, work in (("streets", streets), ("anchors", beside_anchors)):
+        task = tasks.add_parser(name, description=work.__doc__)
+        task.set_defaults(work=work)
+        task.add_argument("--models", type=Path, action="append", help="directory with a MANIFEST.toml; repeatable")
+        task.add_argument("--suite", choices=sorted(SUITES), action="append", help="held-out drawn streets")
+        task.add_argument("--slices", type=int, default=12, help="slices a street")
+        task.add_argument("--seed", type=int, default=MEASURING_SEED)
+        task.add_argument("--out", type=Path, help="folder for Markdown, CSV and PNG")
+        if name == "streets":
+            task.add_argument("--threshold", type=float, help="another threshold than the manifest's")
+            continue
+        task.add_argument("--anchors", type=Path, help="a TFLite file, or a folder of them")
+        task.add_argument("--data", type=Path, help="a training folder: what training holds out, by source")
+        task.add_argument("--set", action="append", default=[], metavar="NAME=ANNOTATIONS:IMAGES", help="a COCO set")
+        task.add_argument("--rounds", type=int, default=40, help="timed calls of each model, in turn")
+    return whole
+
+
+def main() -> None:
+    """Read the command line and do it."""
+    asked = parser().parse_args()
+    asked.models = asked.models or [Path("models")]
+    asked.work(asked)
 
 
 if __name__ == "__main__":

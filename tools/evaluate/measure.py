@@ -16,17 +16,16 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware.drivers.litert import load_model
-from firmware.drivers.model_manifest import read_manifest
+from firmware.drivers.model_manifest import Model, read_manifest
 from firmware.flow.decode import MODEL_HEIGHT, MODEL_WIDTH, Decoder, Quantised
 from firmware.flow.tensors import DetectorInput, Planes
+from tools.evaluate import score
+from tools.evaluate.score import Floats
 from tools.street.truth import PersonTruth, Truth
 
-Floats = npt.NDArray[np.float32]
 LOWEST_SCORE = 0.04
 SMALLEST_HEIGHT = 15.0
 """Small-picture pixels; shorter persons are neither missed nor false."""
-
-HEIGHTS = ((15, 40), (40, 80), (80, 150), (150, 361))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +38,11 @@ class Seen:
 
 
 class Detector:
-    """The detector of a model directory, as the counter runs it; ``milliseconds`` lists each bare interpreter call."""
+    """A detector of a model directory, as the counter runs it; ``milliseconds`` lists each bare interpreter call."""
 
-    def __init__(self, directory: Path) -> None:
-        entry = read_manifest(directory).for_task("persons")
+    def __init__(self, directory: Path, entry: Model | None = None) -> None:
+        """Load ``entry``, or the directory's own choice for persons. Raises ValueError if there is none."""
+        entry = entry or read_manifest(directory).for_task("persons")
         if entry is None:
             message = "the manifest lists no model for persons"
             raise ValueError(message)
@@ -59,6 +59,10 @@ class Detector:
         )
         self.milliseconds: list[float] = []
 
+    def run(self) -> None:
+        """Call the bare interpreter once, on whatever its input holds."""
+        self._network.run()
+
     def look(self, small: npt.NDArray[np.uint8]) -> tuple[Floats, Floats]:
         """Return boxes (n, 4; small-picture pixels) and scores of a 640 x 360 I420 picture."""
         self._input.fill(Planes(small), self._network.input())
@@ -72,53 +76,24 @@ class Detector:
 
 def overlap(box: Floats, person: PersonTruth) -> float:
     """Return intersection over union of a found box and a person's."""
-    left, top, right, bottom = person.box
-    w = min(float(box[2]), right) - max(float(box[0]), left)
-    h = min(float(box[3]), bottom) - max(float(box[1]), top)
-    if w <= 0 or h <= 0:
-        return 0.0
-    union = float((box[2] - box[0]) * (box[3] - box[1])) + (right - left) * (bottom - top) - w * h
-    return w * h / union
+    return float(score.overlaps(np.asarray(box, np.float32)[None], np.array([person.box], np.float32))[0][0, 0])
 
 
-def matched(seen: Seen) -> tuple[list[tuple[float, int]], list[tuple[float, float]]]:
-    """Match greedily by score at IoU 0.5.
+def marked(truth: Truth) -> score.Marked:
+    """Return what a detector is asked for on a street, and what it is spared."""
+    boxes = np.array([person.box for person in truth], np.float32).reshape(-1, 4)
+    asked = np.array([p.counted and p.box[3] - p.box[1] >= SMALLEST_HEIGHT for p in truth], np.bool_)
+    return score.Marked(boxes[asked], boxes[~asked], score.no_boxes())
 
-    Returns (score, verdict) of each box: 1 right, 0 false, -1 neither (a person nobody asked for); and
-    (height, best score or 0) of each person asked for.
-    """
-    asked = [k for k, p in enumerate(seen.truth) if p.counted and p.box[3] - p.box[1] >= SMALLEST_HEIGHT]
-    best: dict[int, float] = {}
-    verdicts: list[tuple[float, int]] = []
-    for k in np.argsort(-seen.scores):
-        score = float(seen.scores[k])
-        overlaps = [(overlap(seen.boxes[k], person), n) for n, person in enumerate(seen.truth)]
-        free = max(((o, n) for o, n in overlaps if n in asked and n not in best), default=(0.0, -1))
-        if free[0] >= 0.5:
-            best[free[1]] = score
-            verdicts.append((score, 1))
-            continue
-        spare = max((o for o, n in overlaps if n not in asked), default=0.0)
-        verdicts.append((score, -1 if spare >= 0.4 else 0))
-    people = [(seen.truth[n].box[3] - seen.truth[n].box[1], best.get(n, 0.0)) for n in asked]
-    return verdicts, people
+
+def reckoned(seen: Seen) -> score.Matched:
+    """Return one slice's reckoning."""
+    return score.match(score.Found(seen.boxes, seen.scores), marked(seen.truth))
 
 
 def average_precision(slices: list[Seen]) -> float:
     """Return AP at IoU 0.5, all-point interpolated."""
-    verdicts, wanted = [], 0
-    for seen in slices:
-        found, people = matched(seen)
-        verdicts += [v for v in found if v[1] >= 0]
-        wanted += len(people)
-    if not verdicts or not wanted:
-        return float("nan")
-    verdicts.sort(key=lambda v: -v[0])
-    right = np.cumsum([v[1] for v in verdicts])
-    precision = right / np.arange(1, len(right) + 1)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    recall = right / wanted
-    return float((np.diff(np.concatenate([[0.0], recall])) * envelope).sum())
+    return score.average_precision([reckoned(seen) for seen in slices])
 
 
 def counts(slices: list[Seen], threshold: float) -> tuple[Floats, Floats]:
@@ -157,9 +132,5 @@ def occupancy_error(streets: list[list[Seen]], threshold: float) -> tuple[float,
 
 def recalls(slices: list[Seen], threshold: float) -> list[tuple[str, int, float]]:
     """Return (height band, persons, share found) by the height of persons in small-picture pixels."""
-    people = [pair for seen in slices for pair in matched(seen)[1]]
-    out = []
-    for low, high in HEIGHTS:
-        band = [score >= threshold for height, score in people if low <= height < high]
-        out.append((f"{low}-{high - 1}", len(band), float(np.mean(band)) if band else float("nan")))
-    return out
+    every = [reckoned(seen) for seen in slices]
+    return [(f"{low}-{high - 1}", *score.recall(every, threshold, (low, high))) for low, high in score.HEIGHTS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tools.evaluate.measure import Seen, average_precision, counts, matched, occupancy_error, overlap, recalls
+from tools.evaluate.measure import Seen, average_precision, counts, occupancy_error, overlap, recalls, reckoned
 from tools.street.truth import PersonTruth
 
 
@@ -24,15 +24,15 @@ def test_overlap() -> None:
 
 def test_one_person_is_found_once() -> None:
     here = person(0, 0, 20, 40)
-    verdicts, people = matched(seen([(0, 0, 20, 40), (1, 1, 20, 40)], [0.9, 0.8], here))
-    assert [verdict for _, verdict in verdicts] == [1, 0]
-    assert people == [(40, pytest.approx(0.9))]
+    one = reckoned(seen([(0, 0, 20, 40), (1, 1, 20, 40)], [0.9, 0.8], here))
+    assert one.verdicts.tolist() == [1, 0]
+    assert one.persons.tolist() == [[40, pytest.approx(0.9)]]
 
 
 def test_who_is_hardly_visible_is_neither_missed_nor_false() -> None:
-    verdicts, people = matched(seen([(0, 0, 20, 40)], [0.9], person(0, 0, 20, 40, visible=0.1)))
-    assert [verdict for _, verdict in verdicts] == [-1]
-    assert people == []
+    one = reckoned(seen([(0, 0, 20, 40)], [0.9], person(0, 0, 20, 40, visible=0.1)))
+    assert one.verdicts.tolist() == [-1]
+    assert len(one.persons) == 0
 
 
 def test_perfect_and_half_perfect() -> None:
