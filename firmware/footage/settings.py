@@ -1,9 +1,9 @@
 """footage.toml: what the owner of the security footage may set, and what nobody may.
 
-Knows:  numbers of the recording, the keystore's place, the officers' public keys.
+Knows:  numbers of the recording, the keystore's place, the officers' public keys, the city's switches of legal bases.
 Never:  a private key, more than 336 hours, a value clamped in silence.
 Leaves: one frozen struct, or a refusal with its clause.
-Clauses: 7.1(3) (at most 14 days), 7.3(1)1 (who can open), 5.1 (footage has a file of its own).
+Clauses: 7.1(3) (at most 14 days), 7.1(4), 7.2(1) (on which papers), 7.3(1)1 (who can open), 5.1 (a file of its own).
 """
 
 from __future__ import annotations
@@ -50,6 +50,24 @@ class Officers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             )
 
 
+Decision = Annotated[str, Meta(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""The number of the city's decision that switches something on; empty: it is off."""
+
+
+class LegalBases(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which papers the city lets its officers act on (7.1(4), 7.2(1)). What each is good for, nobody can set.
+
+    The last three are off until the city decides; a decision is named, never merely switched on.
+    """
+
+    warrant: bool = True
+    investigation_inquiry: bool = True
+    disclosure_request: bool = True
+    bar_inquiry: Decision = ""
+    court_commission: Decision = ""
+    life_protection: Decision = ""
+
+
 class FootageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Security footage of one pole. Sizes in pixels, times in the unit of the name."""
 
@@ -70,6 +88,7 @@ class FootageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     min_free_bytes: Annotated[int, Meta(ge=0)] = 256 * 1024 * 1024
     min_free_percent: Annotated[int, Meta(ge=0, le=50)] = 5
     stall_seconds: Annotated[int, Meta(ge=1, le=60)] = 5
+    legal_bases: LegalBases = LegalBases()
 
     def __post_init__(self) -> None:
         """Refuse what the guideline forbids; raises OutOfLaw."""

@@ -187,11 +187,12 @@ class CaseOpened(Act, frozen=True, kw_only=True, tag="case.opened"):
 
 
 class CaseDocumented(Act, frozen=True, kw_only=True, tag="case.documented"):
-    """The paper has come."""
+    """The paper has come. ``reason``: why its number stands in an earlier case too."""
 
     case: CaseId
     basis: Basis
     document: Document
+    reason: Words | None = None
 
 
 class CaseScoped(Act, frozen=True, kw_only=True, tag="case.scoped"):

@@ -64,7 +64,10 @@ class Instrument(StrEnum):
 
 
 class RecipientKind(StrEnum):
-    """Kinds of bodies that may receive footage: those the law gives powers of investigation, and courts."""
+    """Kinds of bodies that may receive footage: those with powers of investigation, and who else a law names.
+
+    ``instruments`` says which paper of whom is good for anything.
+    """
 
     POLICE_STATION = "police-station"  # 警察署
     POLICE_HEADQUARTERS = "police-headquarters"  # 警察本部
@@ -73,6 +76,7 @@ class RecipientKind(StrEnum):
     NARCOTICS_CONTROL = "narcotics-control"  # 麻薬取締部
     LABOUR_STANDARDS = "labour-standards"  # 労働基準監督署
     COURT = "court"  # 裁判所
+    BAR_ASSOCIATION = "bar-association"  # 弁護士会: only where the city has decided for 弁護士会照会
 
 
 class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
