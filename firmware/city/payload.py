@@ -39,7 +39,10 @@ SHAPES: Final[dict[Kind, Any]] = {
     Kind.STATUS: standing.State,
     Kind.METER: standing.Meter,
 }
-"""The shape of each JSON message; the checkpoint is text of its own form."""
+"""The shape of each JSON message."""
+
+TEXTS: Final = {Kind.CHECKPOINT: standing.CHECKPOINT, Kind.GROWTH: standing.GROWTH}
+"""The form of each message that is text."""
 
 Saying = standing.Description | standing.State | standing.Meter
 
@@ -143,8 +146,8 @@ def gate(kind: Kind, payload: bytes, place: Place) -> bytes:
     It may leave when it is ASCII without any escape, fits its closed shape, names this pole, and is spelled exactly as
     the shape spells it (so no doubled key, no spare space, no long fraction carries anything). Nothing is repaired.
     """
-    if kind is Kind.CHECKPOINT:
-        found = standing.CHECKPOINT.fullmatch(payload.decode("utf-8", "replace"))
+    if kind in TEXTS:
+        found = TEXTS[kind].fullmatch(payload.decode("utf-8", "replace"))
         if found is None or found["origin"] != place.ledger_origin:
             raise _refused(kind)
         return payload

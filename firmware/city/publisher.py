@@ -48,6 +48,9 @@ class SelfReport(Protocol):
     def checkpoint(self) -> str | None:
         """Return the ledger's newest signed checkpoint, None while there is none."""
 
+    def growth(self) -> str | None:
+        """Return what shows that the ledger only grew to its newest checkpoint, None while there is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class BackOff:
@@ -232,16 +235,17 @@ class Publisher:
                     return say(kind, self._report.state(), self._place)
                 case Kind.METER:
                     return say(kind, self._report.meter(), self._place)
+                case Kind.GROWTH:
+                    return self._text(kind, self._report.growth())
                 case _:
-                    return self._checkpoint()
+                    return self._text(kind, self._report.checkpoint())
         except CityError as error:
             self._outbox.counters.egress_blocked += 1
             self._log.event("city.egress", code=error.code, kind=kind.strip("$"))
             return None
 
-    def _checkpoint(self) -> bytes | None:
-        note = self._report.checkpoint()
-        return None if note is None else gate(Kind.CHECKPOINT, note.encode(), self._place)
+    def _text(self, kind: Kind, text: str | None) -> bytes | None:
+        return None if text is None else gate(kind, text.encode(), self._place)
 
     def _will(self) -> Message:
         return self._offline("connection_lost")

@@ -27,6 +27,7 @@ from firmware.city.shapes import (
     SmartDataContext,
     TileRule,
 )
+from firmware.ground.growth import FORM
 
 _FAMILIES: Final = "CONFIG|CAMERA|MODEL|JAIL|STORE|KEY|LEDGER|CITY|CASE"
 _STATES: Final = (
@@ -47,6 +48,9 @@ CHECKPOINT: Final = re.compile(
     r"(\u2014 (?P=origin) [A-Za-z0-9+/]{88,112}={0,2}\n){1,2}"
 )
 """A C2SP checkpoint signed under its own origin; origin, size, root, one or two signatures, nothing else."""
+
+GROWTH: Final = re.compile(FORM + CHECKPOINT.pattern)
+"""What shows that the ledger only grew: sizes and hashes, then the checkpoint (``firmware.ground.growth``)."""
 
 
 def reason_code(code: str) -> str:

@@ -11,6 +11,7 @@ Clauses: 4.1 (the whole list of what may leave is this page).
     jp/<municipality>/sp/v1/<pole>/flow/<camera>/$meta      retained
     jp/<municipality>/sp/v1/<pole>/status                   retained, last will
     jp/<municipality>/sp/v1/<pole>/privacy/meter            retained, hourly
+    jp/<municipality>/sp/v1/<pole>/audit/growth             retained
     jp/<municipality>/sp/v1/<pole>/audit/checkpoint         retained
 
 All are sent with QoS 1. A change that a subscriber could stumble over gets a new root beside ``v1``.
@@ -33,12 +34,13 @@ class Kind(StrEnum):
     STATUS = "status"
     METER = "privacy/meter"
     CHECKPOINT = "audit/checkpoint"
+    GROWTH = "audit/growth"
 
 
 RECORDS: Final = (Kind.MINUTE, Kind.ATTR, Kind.GAP)
 """Kinds that wait in the outbox until the broker has acknowledged them."""
 
-STANDING: Final = (Kind.META, Kind.STATUS, Kind.METER, Kind.CHECKPOINT)
+STANDING: Final = (Kind.META, Kind.STATUS, Kind.METER, Kind.GROWTH, Kind.CHECKPOINT)
 """Kinds of which only the latest matters: retained by the broker, said again at every connection."""
 
 _OF_THE_CAMERA: Final = frozenset({*RECORDS, Kind.META})

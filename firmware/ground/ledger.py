@@ -2,7 +2,7 @@
 
 Knows:  events of the closed list, the lines file (which alone is the truth), the last signed checkpoint.
 Never:  free text, a person, a number of people, a chunk's size; a line changed or removed once it is written.
-Leaves: ``lines.jsonl`` and ``checkpoint`` in its folder; proofs; errors that name the line.
+Leaves: ``lines.jsonl``, ``checkpoint`` and ``growth`` in its folder; proofs; errors that name the line.
 Clauses: 7.3(1)2 (what was handed out), 7.3(1)3 (recorded, carried, erased).
 
 Every call is made under the state directory's lock, which the caller holds; another process may have appended since
@@ -12,11 +12,12 @@ the last one. Calls block (they read and fsync): run them off the loop. The file
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from firmware.ground import ledger_lines, merkle, note
+from firmware.ground import growth, ledger_lines, merkle, note
 from firmware.ground.clock import Clock
 from firmware.ground.durable import sync_folder, write_file
 from firmware.ground.errors import LedgerError
@@ -32,9 +33,10 @@ class Ledger:
         self._folder = folder
         self._lines = folder / "lines.jsonl"
         self._checkpoint = folder / "checkpoint"
+        self._growth = folder / "growth"
         self._signer = signer
         self._clock = clock
-        self._tree = merkle.Tree()
+        self._tree = growth.RecentTree(min(self._marks(), default=0))
         self._chain = ledger_lines.NO_CHAIN
         self._offset = 0  # bytes of the lines file that are in the tree
 
@@ -88,8 +90,27 @@ class Ledger:
         if self._checkpoint.exists() and self.last_checkpoint() == now:
             return await asyncio.to_thread(self._checkpoint.read_text, "utf-8")
         signed = await note.sign_note(now.text(), self._signer)
-        await asyncio.to_thread(write_file, self._checkpoint, signed.encode())
+        await asyncio.to_thread(self._keep_signed, signed)
         return signed
+
+    def _keep_signed(self, signed: str) -> None:
+        """Write the proof of growth, then the checkpoint: what is seen at the new size can always be compared."""
+        marks = self._marks()
+        write_file(self._growth, self._tree.growth(marks, signed).text().encode())
+        write_file(self._checkpoint, signed.encode())
+        self._tree.forget_before(min(self._marks()))
+
+    def _marks(self) -> list[int]:
+        """Return the sizes from which growth is to be shown: the last ones signed, rising."""
+        try:
+            last = growth.parse(self._growth.read_text("utf-8"), where=str(self._growth))
+            marks = [*last.proofs, last.checkpoint.size]
+        except (OSError, UnicodeDecodeError, LedgerError):  # it can be made anew; the checkpoint alone is a start
+            marks = []
+        with contextlib.suppress(OSError, LedgerError):
+            known = self.last_checkpoint()
+            marks += [known.size] if known else []
+        return sorted(set(marks))[-growth.MARKS :]
 
     def last_checkpoint(self) -> Checkpoint | None:
         """Return the last checkpoint written here, its signature unjudged; None before the first."""
@@ -104,6 +125,10 @@ class Ledger:
     def last_signed(self) -> str | None:
         """Return the last checkpoint as it was signed (a C2SP signed note); None before the first."""
         return self._checkpoint.read_text("utf-8") if self._checkpoint.exists() else None
+
+    def last_growth(self) -> str | None:
+        """Return what shows that the ledger only grew to its last checkpoint (:mod:`firmware.ground.growth`)."""
+        return self._growth.read_text("utf-8") if self._growth.exists() else None
 
     def lines(self, event: str | None = None, epochs: range | None = None) -> Iterator[Line]:
         """Yield the lines in order; only those of ``event``, or with an ``epoch`` among ``epochs``, where given."""

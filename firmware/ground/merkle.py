@@ -12,7 +12,7 @@ O(log n): a tree keeps only the roots of its complete subtrees.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 Node = tuple[int, int]
 
@@ -67,6 +67,19 @@ class Tree:
         twin = Tree()
         twin.size, twin._peaks = self.size, list(self._peaks)
         return twin
+
+    def peaks(self) -> dict[Node, bytes]:
+        """Return the roots of the complete subtrees by node, largest first."""
+        ends = [*(low for low, _ in self._peaks[1:]), self.size]
+        return {(low, high): root for (low, root), high in zip(self._peaks, ends, strict=False)}
+
+    @classmethod
+    def from_peaks(cls, peaks: Mapping[Node, bytes]) -> Tree:
+        """Return the tree whose complete subtrees are ``peaks``, largest first (see :meth:`peaks`)."""
+        tree = Tree()
+        tree._peaks = [(low, root) for (low, _), root in peaks.items()]
+        tree.size = max((high for _, high in peaks), default=0)
+        return tree
 
 
 def inclusion_nodes(index: int, size: int) -> list[Node]:
@@ -153,6 +166,13 @@ def consistent(old: int, old_root: bytes, size: int, root: bytes, proof: Sequenc
     if all(low >= old for low, _ in nodes):
         known[0, old] = old_root  # the old tree is itself a node of the new one, so that the proof leaves it out
     return _fold(known, 0, old) == old_root and _fold(known, 0, size) == root
+
+
+def tree_from_proof(old: int, old_root: bytes, size: int, proof: Sequence[bytes]) -> Tree:
+    """Return the tree of ``old`` leaves, able to grow, from a proof for which :func:`consistent` holds."""
+    nodes = dict(zip(consistency_nodes(old, size), proof, strict=True))
+    left = {node: root for node, root in sorted(nodes.items()) if node[1] <= old}
+    return Tree.from_peaks(left or {(0, old): old_root})
 
 
 def _split(count: int) -> int:

@@ -26,6 +26,8 @@ from firmware.ground.errors import LedgerError
 
 ED25519: Final = 0x01
 ECDSA_P256: Final = 0x02
+COSIGNATURE_V1: Final = 0x04
+"""A witness's Ed25519 key; its signatures are C2SP tlog-cosignature: eight bytes of time, then the signature."""
 
 _PROOF_HEAD: Final = "c2sp.org/tlog-proof@v1"
 _MOST_SIGNATURES: Final = 64
@@ -108,6 +110,31 @@ async def sign_note(text: str, signer: Signer) -> str:
     signature = await signer.sign(text.encode())
     identifier = key_id(signer.name, signer.algorithm, signer.public_key)
     return f"{text}\n\u2014 {signer.name} {_base64(identifier + signature)}\n"
+
+
+def cosigned_message(text: str, utc_seconds: int) -> bytes:
+    """Return what a witness signs about a checkpoint's ``text`` (C2SP ``cosignature/v1``)."""
+    return f"cosignature/v1\ntime {utc_seconds}\n{text}".encode()
+
+
+def pack_cosignature(utc_seconds: int, signature: bytes) -> bytes:
+    """Return a cosignature as it stands behind the key id: time (big-endian, 8 bytes), Ed25519 signature."""
+    return utc_seconds.to_bytes(8, "big") + signature
+
+
+def add_signature(note: str, key: Signer | Verifier, signature: bytes) -> str:
+    """Return ``note`` with one more signature line, which somebody else's key made."""
+    identifier = key_id(key.name, key.algorithm, key.public_key)
+    return f"{note}\u2014 {key.name} {_base64(identifier + signature)}\n"
+
+
+def signature_of(note: str, verifier: Verifier, *, where: str) -> bytes | None:
+    """Return the signature (behind its key id) that stands under ``note`` in the name of ``verifier``; unjudged."""
+    identifier = key_id(verifier.name, verifier.algorithm, verifier.public_key)
+    for name, packed in _split_note(note, where)[1]:
+        if name == verifier.name and packed[:4] == identifier:
+            return packed[4:]
+    return None
 
 
 def open_note(note: str, verifiers: Iterable[Verifier], *, where: str) -> str:

@@ -115,6 +115,10 @@ class PoleReport:
         """See the port."""
         return self.ledger.last_signed()
 
+    def growth(self) -> str | None:
+        """See the port."""
+        return self.ledger.last_growth()
+
     def status(self) -> StatusReport:
         """Return the status file's content."""
         officers = self.settings.footage.officers

@@ -204,3 +204,18 @@ def test_a_line_feed_before_the_end_of_a_pattern_does_not_pass(name: str, known:
 def test_a_checkpoint_carries_nothing_else(note: str) -> None:
     with pytest.raises(CityError):
         gate(Kind.CHECKPOINT, note.encode(), PLACE)
+    with pytest.raises(CityError):
+        gate(Kind.GROWTH, (GROWN + note).encode(), PLACE)
+
+
+GROWN = f"smartpole growth v1\nold 9\n{'A' * 43}=\nleaves 16\n{'A' * 43}=\n\n"
+
+
+@pytest.mark.parametrize(
+    ("found", "put"),
+    [("old 9", "old taro"), ("growth v1", "growth of taro v1"), ("A=\n\n", "A=\ntaro\n\n"), ("A=\n", "taro\n")],
+)
+def test_what_shows_growth_carries_sizes_and_hashes_only(found: str, put: str) -> None:
+    assert gate(Kind.GROWTH, (GROWN + NOTE).encode(), PLACE)
+    with pytest.raises(CityError):
+        gate(Kind.GROWTH, (GROWN.replace(found, put, 1) + NOTE).encode(), PLACE)

@@ -61,6 +61,9 @@ class Report:
     def checkpoint(self) -> str | None:
         return None
 
+    def growth(self) -> str | None:
+        return None
+
 
 def publisher(outbox: Outbox, settings: BrokerSettings, *, name: str = PLACE.pole) -> Publisher:
     """Return the real publisher over the real driver, with short waits."""

@@ -58,6 +58,10 @@ class Report:
         """Return none."""
         return None
 
+    def growth(self) -> str | None:
+        """Return none."""
+        return None
+
 
 def record(minute: int) -> PublishedMinute:
     """Return some record of ``minute``."""

@@ -69,9 +69,9 @@ def schema(kind: Kind) -> dict[str, Any]:
     }
 
 
-def checkpoint_form() -> str:
-    """Return the form of ``audit/checkpoint``, which is text: one regular expression."""
-    return re.sub(r"\(\?P<(\w+)>", r"(?<\1>", standing.CHECKPOINT.pattern).replace("(?P=origin)", r"\k<origin>")
+def text_form(kind: Kind) -> str:
+    """Return the form of ``audit/checkpoint`` or ``audit/growth``, which are text: one regular expression."""
+    return re.sub(r"\(\?P<(\w+)>", r"(?<\1>", payload.TEXTS[kind].pattern).replace("(?P=origin)", r"\k<origin>")
 
 
 def examples() -> dict[str, bytes]:
@@ -122,7 +122,8 @@ def files() -> dict[str, bytes]:
         f"{name}.schema.json": (json.dumps(schema(kind), indent=1, ensure_ascii=False) + "\n").encode()
         for kind, name in NAMES.items()
     }
-    return schemas | examples() | {"audit-checkpoint.regex": (checkpoint_form() + "\n").encode()}
+    texts = {f"{kind.replace('/', '-')}.regex": (text_form(kind) + "\n").encode() for kind in payload.TEXTS}
+    return schemas | examples() | texts
 
 
 def _closed(part: dict[str, Any]) -> dict[str, Any]:

@@ -96,6 +96,7 @@ class Report:
         )
         self.overwritten = 0
         self.note: str | None = NOTE
+        self.grown: str | None = None
 
     def description(self) -> standing.Description:
         return describe(PLACE, k=3)
@@ -124,6 +125,9 @@ class Report:
 
     def checkpoint(self) -> str | None:
         return self.note
+
+    def growth(self) -> str | None:
+        return self.grown
 
 
 class Town:
@@ -310,6 +314,18 @@ async def test_a_saying_that_may_not_leave_is_counted_and_records_go_on(tmp_path
             await house.emptied()
             await house.until(lambda: house.outbox.counters.egress_blocked == 1)
         assert not house.broker.seen(Kind.CHECKPOINT)
+
+
+async def test_growth_is_said_beside_the_checkpoint_and_only_as_sizes_and_hashes(tmp_path: Path) -> None:
+    grown = f"smartpole growth v1\nold 9\n{'A' * 43}=\nleaves 17\n\n{NOTE}"
+    async with town(tmp_path) as house:
+        house.report.grown = grown
+        async with running(house):
+            await house.until(lambda: len(house.broker.seen(Kind.GROWTH)) == 1)
+            assert house.broker.seen(Kind.GROWTH)[0].payload == grown.encode()
+            house.report.grown = grown.replace("old 9", "old taro")
+            await house.until(lambda: house.outbox.counters.egress_blocked == 1, passing_seconds=60)
+        assert len(house.broker.seen(Kind.GROWTH)) == 1
 
 
 async def test_no_checkpoint_yet_is_no_message(tmp_path: Path) -> None:
