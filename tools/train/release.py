@@ -17,15 +17,18 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
-from tools.evaluate.__main__ import SUITES, streets_of
-from tools.evaluate.measure import Detector, Seen, average_precision, counts, fleeting, occupancy_error
+from tools.evaluate import figures
+from tools.evaluate.drawn import streets_of
+from tools.evaluate.measure import Detector, fleeting, occupancy_error
 from tools.train.export import Exported
 from tools.train.manifest import replace_entry
 from tools.train.upper_bodies import load
 
 LICENCE = "Apache-2.0"
 FALSE_PERSONS_ALLOWED = 0.02
-CHOOSING_SEED, MEASURING_SEED = 1_000, 5_000
+CHOOSING_SEED = 1_000
+"""Other streets than those of :mod:`tools.evaluate.figures`."""
+
 MINIMUM_HEIGHT = 70
 MASK = 2
 """Number of the mask's head."""
@@ -90,19 +93,7 @@ def _choose(model: Detector) -> float:
 
 
 def _figures(model: Detector, threshold: float, made: Exported) -> dict[str, float]:
-    out: dict[str, float] = {}
-    for name in SUITES:
-        streets = streets_of(name, model, 10, MEASURING_SEED)
-        every: list[Seen] = [seen for street in streets for seen in street]
-        if name == "empty":
-            out["empty_false_persons_a_slice"] = round(float(counts(every, threshold)[0].mean()), 4)
-            moving = float(np.mean([fleeting(street, threshold) for street in streets]))
-            out["empty_false_persons_a_slice_besides_standing_things"] = round(moving, 4)
-            continue
-        mae, bias = occupancy_error(streets, threshold)
-        out[f"{name}_ap50"] = round(average_precision(every), 3)
-        out[f"{name}_occupancy_mae"] = round(mae, 3)
-        out[f"{name}_occupancy_bias"] = round(bias, 3)
+    out = figures.measured(model, threshold)
     out.update({f"int8_error_{name}": error for name, error in made.error.items()})
     return out
 
