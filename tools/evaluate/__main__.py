@@ -1,4 +1,4 @@
-"""``python -m tools.evaluate streets | anchors``: how well a detector counts, as tables and charts.
+"""``python -m tools.evaluate streets | anchors | reproduce``: how well a detector counts, as tables and charts.
 
 Knows:  which figures there are and what each needs.
 Never:  a figure of its own.
@@ -13,13 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.evaluate import anchors, drawn, table
+from firmware.drivers.model_manifest import read_manifest
+from tools.evaluate import anchors, drawn, figures, table
 from tools.evaluate.contender import contenders
 from tools.evaluate.drawn import SUITES, streets_of
 from tools.evaluate.measure import Detector, Seen, average_precision, counts, fleeting, occupancy_error, recalls
 from tools.evaluate.pictures import as_set, held_out_sets, read_coco
-
-MEASURING_SEED = 5_000
 
 
 def report(name: str, streets: list[list[Seen]], threshold: float) -> str:
@@ -72,17 +71,44 @@ def beside_anchors(asked: argparse.Namespace) -> None:
         anchors.draw(rows, fast, asked.out)
 
 
+def reproduce(asked: argparse.Namespace) -> None:
+    """Measure again what the manifest states of each detector; fails if a figure does not come out again."""
+    wrong = 0
+    for directory in asked.models:
+        for entry in read_manifest(directory).model:
+            if entry.task != "persons":
+                continue
+            if asked.short:
+                plain = Detector(directory, entry, reference=True)
+                again = figures.short(plain, plain.threshold)
+            else:
+                again = figures.measured(directory, entry=entry)
+            found = figures.checks(entry.measured, again)
+            rows = [
+                {"model": entry.file, "figure": c.name, "stated": c.stated, "measured": c.measured,
+                 "tolerance": c.tolerance, "": "" if c.holds else "DOES NOT HOLD"}
+                for c in found
+            ]  # fmt: skip
+            print(table.text(rows), flush=True)
+            wrong += sum(not c.holds for c in found)
+    if wrong:
+        raise SystemExit(f"{wrong} figures do not hold")
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     whole = argparse.ArgumentParser(prog="python -m tools.evaluate", description=__doc__)
     tasks = whole.add_subparsers(required=True, metavar="WHAT")
-    for name, work in (("streets", streets), ("anchors", beside_anchors)):
+    for name, work in (("streets", streets), ("anchors", beside_anchors), ("reproduce", reproduce)):
         task = tasks.add_parser(name, description=work.__doc__)
         task.set_defaults(work=work)
         task.add_argument("--models", type=Path, action="append", help="directory with a MANIFEST.toml; repeatable")
+        if name == "reproduce":
+            task.add_argument("--short", action="store_true", help="seconds instead of minutes: the fingerprint only")
+            continue
         task.add_argument("--suite", choices=sorted(SUITES), action="append", help="held-out drawn streets")
         task.add_argument("--slices", type=int, default=12, help="slices a street")
-        task.add_argument("--seed", type=int, default=MEASURING_SEED)
+        task.add_argument("--seed", type=int, default=figures.MEASURING_SEED)
         task.add_argument("--out", type=Path, help="folder for Markdown, CSV and PNG")
         if name == "streets":
             task.add_argument("--threshold", type=float, help="another threshold than the manifest's")

@@ -48,12 +48,12 @@ def scenes_of(name: str) -> list[Scene]:
     ]
 
 
-def streets_of(name: str, detector: Detector, slices: int, first: int) -> list[list[Seen]]:
-    """Run the detector over a suite, ``slices`` a street, 3 s apart."""
+def streets_of(name: str, detector: Detector, slices: int, first: int, width: int = 1280) -> list[list[Seen]]:
+    """Run the detector over a suite, ``slices`` a street, 3 s apart; ``width`` 640 draws faster, a little sharper."""
     small = np.empty(SMALL_BYTES, np.uint8)
     out = []
     for number, scene in enumerate(scenes_of(name)):
-        street = Street(scene, HELD_OUT_SEEDS + first + number)
+        street = Street(scene, HELD_OUT_SEEDS + first + number, width)
         seen = []
         for k in range(slices):
             truth = street.render(10.0 + 3 * k, None, small)

@@ -5,18 +5,22 @@ Never:  a picture from outside: drawn streets are the same on every machine.
 Leaves: ``measured`` values; a line for each that does not come out again.
 Clauses: 1 (figures that anybody can check), 4.2(2), 6.1(3).
 
-Two runs of one file on one machine give one and the same number. Between machines LiteRT's kernels may round an
-activation differently, and with it a box at the edge of a threshold: that is what the tolerances are for. They are far
-smaller than the difference between two trainings.
+Two runs of one file on one machine give one and the same number. Between machines LiteRT's fast kernels round
+differently: for one model and the same streets, the fast and the plain kernels of one machine lay 0.04 of AP50 apart on
+a dozen slices, the fast ones of two machines 0.04 on 120. The full figures are taken with the fast kernels, as a pole
+runs, and are compared with that in mind. The short ones are taken with the plain kernels, whose whole numbers are the
+same everywhere, and are compared closely: they are the model's fingerprint.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from firmware.drivers.model_manifest import Model
 from tools.evaluate.drawn import SUITES, streets_of
 from tools.evaluate.measure import Detector, average_precision, counts, fleeting, occupancy_error
 
@@ -24,8 +28,10 @@ MEASURING_SEED = 5_000
 FULL_SLICES, SHORT_SLICES = 10, 1
 SHORT_SUITES = ("day", "infrared")
 SHORT = "short_"
-TOLERANCES = {"ap50": 0.01, "mae": 0.015, "bias": 0.015, "slice": 0.01, "things": 0.01, "persons": 4}
-"""By the last word of a figure's name."""
+TOLERANCES = {"ap50": 0.05, "mae": 0.05, "bias": 0.05, "slice": 0.02, "things": 0.02}
+"""Of the full figures, by the last word of a figure's name."""
+
+SHORT_TOLERANCES = {"ap50": 0.005, "persons": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +67,31 @@ def full(detector: Detector, threshold: float) -> dict[str, float]:
     return out
 
 
-def short(detector: Detector, threshold: float) -> dict[str, float]:
-    """Measure one slice of each street of two suites: seconds, and as good as a fingerprint of the model."""
+def short(plain: Detector, threshold: float) -> dict[str, float]:
+    """Measure one slice of each street of two suites: seconds, and as good as a fingerprint of the model.
+
+    ``plain`` computes with the reference kernels.
+    """
     out: dict[str, float] = {}
     for name in SHORT_SUITES:
-        every = [seen for street in streets_of(name, detector, SHORT_SLICES, MEASURING_SEED) for seen in street]
+        streets = streets_of(name, plain, SHORT_SLICES, MEASURING_SEED, width=640)
+        every = [seen for street in streets for seen in street]
         out[f"{SHORT}{name}_ap50"] = round(average_precision(every), 3)
         out[f"{SHORT}{name}_persons"] = float(counts(every, threshold)[0].sum())
     return out
 
 
-def measured(detector: Detector, threshold: float) -> dict[str, float]:
-    """Return all that a manifest states of a detector's counting."""
-    return {**full(detector, threshold), **short(detector, threshold)}
+def measured(directory: Path, threshold: float | None = None, entry: Model | None = None) -> dict[str, float]:
+    """Return all that a manifest states of a detector's counting, at its own threshold unless told another."""
+    fast, plain = Detector(directory, entry), Detector(directory, entry, reference=True)
+    chosen = threshold or fast.threshold
+    return {**full(fast, chosen), **short(plain, chosen)}
 
 
 def checks(stated: Mapping[str, float | int | str], again: Mapping[str, float]) -> list[Check]:
     """Compare what came out with what is stated. A figure that is not stated at all can hold in no way."""
-    return [
-        Check(name, float(stated.get(name, "nan")), value, TOLERANCES[name.rpartition("_")[2]])
-        for name, value in again.items()
-    ]
+    out = []
+    for name, value in again.items():
+        tolerances = SHORT_TOLERANCES if name.startswith(SHORT) else TOLERANCES
+        out.append(Check(name, float(stated.get(name, "nan")), value, tolerances[name.rpartition("_")[2]]))
+    return out

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from firmware.drivers.litert import load_model
+from firmware.drivers.litert import LoadedModel, load_model
 from firmware.drivers.model_manifest import Model, read_manifest
 from firmware.flow.decode import MODEL_HEIGHT, MODEL_WIDTH, Decoder, Quantised
 from firmware.flow.tensors import DetectorInput, Planes
@@ -40,14 +41,22 @@ class Seen:
 class Detector:
     """A detector of a model directory, as the counter runs it; ``milliseconds`` lists each bare interpreter call."""
 
-    def __init__(self, directory: Path, entry: Model | None = None) -> None:
-        """Load ``entry``, or the directory's own choice for persons. Raises ValueError if there is none."""
+    def __init__(self, directory: Path, entry: Model | None = None, *, reference: bool = False) -> None:
+        """Load ``entry``, or the directory's own choice for persons. Raises ValueError if there is none.
+
+        ``reference`` computes with LiteRT's plain kernels: slow, and the same whole numbers on every machine.
+        """
         entry = entry or read_manifest(directory).for_task("persons")
         if entry is None:
             message = "the manifest lists no model for persons"
             raise ValueError(message)
         self.threshold = float(entry.score_threshold or 0.5)
         self._network = load_model(directory, entry)
+        if reference:
+            plain = Interpreter(str(directory / entry.file), num_threads=1,
+                                experimental_op_resolver_type=OpResolverType.BUILTIN_REF)  # fmt: skip
+            plain.allocate_tensors()
+            self._network = LoadedModel(entry, plain)
         self._input = DetectorInput()
         heat, box = (self._network.output_entry(meaning) for meaning in ("heat", "box"))
         everywhere = np.ones((MODEL_HEIGHT, MODEL_WIDTH), np.bool_)

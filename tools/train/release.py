@@ -73,7 +73,7 @@ def detector(directory: Path, made: Exported, *, threshold: float | None, data: 
     if threshold is None:
         entry["score_threshold"] = threshold = _choose(model)
         replace_entry(directory, entry)
-    entry["measured"] = _figures(model, threshold, made)
+    entry["measured"] = _figures(directory, threshold, made)
     replace_entry(directory, entry)
 
 
@@ -92,8 +92,8 @@ def _choose(model: Detector) -> float:
     return chosen
 
 
-def _figures(model: Detector, threshold: float, made: Exported) -> dict[str, float]:
-    out = figures.measured(model, threshold)
+def _figures(directory: Path, threshold: float, made: Exported) -> dict[str, float]:
+    out = figures.measured(directory, threshold)
     out.update({f"int8_error_{name}": error for name, error in made.error.items()})
     return out
 

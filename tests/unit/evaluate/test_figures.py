@@ -1,0 +1,60 @@
+"""The committed model's figures come out again, and another model's do not."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+
+from firmware.drivers.model_manifest import Model, read_manifest
+from tools.evaluate import __main__ as command
+from tools.evaluate import figures
+from tools.evaluate.measure import Detector
+
+MODELS = Path(__file__).parents[3] / "models"
+
+
+def detectors(directory: Path = MODELS) -> list[Model]:
+    return [entry for entry in read_manifest(directory).model if entry.task == "persons"]
+
+
+@pytest.mark.parametrize("entry", detectors(), ids=lambda entry: entry.file)
+def test_the_short_figures_of_the_manifest_come_out_again(entry: Model) -> None:
+    plain = Detector(MODELS, entry, reference=True)
+    found = figures.checks(entry.measured, figures.short(plain, plain.threshold))
+    assert len(found) == 2 * len(figures.SHORT_SUITES)
+    assert [check for check in found if not check.holds] == []
+
+
+@pytest.mark.parametrize("entry", detectors(), ids=lambda entry: entry.file)
+def test_every_full_figure_is_stated(entry: Model) -> None:
+    wanted = {f"{suite}_ap50" for suite in figures.SUITES if suite != "empty"} | {"empty_false_persons_a_slice"}
+    assert wanted <= set(entry.measured)
+
+
+def test_another_model_under_the_same_figures_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Weights a little different, hash and manifest mended to fit: the loader lets it in, the figures do not."""
+    shutil.copytree(MODELS, tmp_path / "models")
+    entry = detectors(tmp_path / "models")[0]
+    file = tmp_path / "models" / entry.file
+    content = bytearray(file.read_bytes())
+    middle = len(content) // 2
+    for place in range(middle, middle + 2_000, 8):  # weights lie in the middle of the file
+        content[place] ^= 0x3F
+    file.write_bytes(content)
+    manifest = tmp_path / "models" / "MANIFEST.toml"
+    manifest.write_text(manifest.read_text().replace(entry.sha256, hashlib.sha256(content).hexdigest()))
+    monkeypatch.setattr("sys.argv", ["evaluate", "reproduce", "--short", "--models", str(tmp_path / "models")])
+    with pytest.raises(SystemExit, match="do not hold"):
+        command.main()
+    assert "DOES NOT HOLD" in capsys.readouterr().out
+
+
+def test_a_figure_that_is_not_stated_cannot_hold() -> None:
+    stated = {"day_ap50": 0.7, "short_day_persons": 40}
+    again = {"day_ap50": 0.74, "night_ap50": 0.5, "short_day_persons": 42.0}
+    assert [check.holds for check in figures.checks(stated, again)] == [True, False, False]
