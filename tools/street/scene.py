@@ -8,7 +8,7 @@ Clauses: none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Light = Literal["day", "dusk", "night"]
@@ -21,7 +21,8 @@ class Scene:
     ``people_per_minute`` is the mean arrival rate of persons (Poisson groups). ``tilt`` is how far the camera
     looks down; ``view`` its horizontal field of view; ``turn`` the street's direction across the picture.
     ``infrared`` gives a grey picture lit from the pole. ``mask_share``, ``umbrella_share`` (in rain) and
-    ``bicycle_share`` are probabilities a person; ``cars_per_minute`` and ``dogs_per_minute`` are what nobody counts.
+    ``bicycle_share`` are probabilities a person; ``cars_per_minute`` and ``dogs_per_minute`` are what nobody counts,
+    and so are ``statues`` and ``posters`` (life-size); ``reflections`` gives things back from wet ground.
     """
 
     people_per_minute: float = 20.0
@@ -41,6 +42,9 @@ class Scene:
     parked_cars: int = 1
     trees: int = 1
     posts: int = 2
+    statues: int = 0
+    posters: int = 0
+    reflections: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.people_per_minute <= 600:
@@ -71,6 +75,11 @@ def empty() -> Scene:
     return Scene(people_per_minute=0.0, turn=8.0, cars_per_minute=4.0, dogs_per_minute=1.0)
 
 
+def deserted() -> Scene:
+    """Nobody ever, and much that looks like somebody: a statue, posters, reflections, trees, cars, dogs."""
+    return replace(empty(), trees=2, statues=1, posters=2, reflections=True, rain=True)
+
+
 def night() -> Scene:
     """Return a street under one lamp."""
     return Scene(people_per_minute=12.0, light="night", turn=-10.0)
@@ -81,5 +90,13 @@ def rainy() -> Scene:
     return Scene(people_per_minute=20.0, light="dusk", rain=True, turn=15.0)
 
 
-PRESETS = {"busy": busy, "market": market, "quiet": quiet, "empty": empty, "night": night, "rainy": rainy}
+PRESETS = {
+    "busy": busy,
+    "market": market,
+    "quiet": quiet,
+    "empty": empty,
+    "deserted": deserted,
+    "night": night,
+    "rainy": rainy,
+}
 """Scenes by the name that the command line knows them by."""

@@ -13,11 +13,12 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from tools.street import backdrop, things
+from tools.street import backdrop, likeness, things
 from tools.street.body import Body, pose_of
 from tools.street.canvas import Canvas, Fitted, Stamp, halve, placed
 from tools.street.crowd import Crowd, Step, Walker
 from tools.street.lens import Lens
+from tools.street.look import SKINS
 from tools.street.scene import Scene
 from tools.street.splat import Lamp, Surface, shadow, splat
 from tools.street.truth import PersonTruth, Truth
@@ -38,6 +39,7 @@ class _Standing:
         self.stamp, self.fall, self.sways = stamp, fall, sways
         self.column, self.row, self.depth = at
         self.fitted: dict[int, Fitted | None] = {}
+        self.mirrored: Fitted | None = None
 
 
 class Street:
@@ -75,6 +77,8 @@ class Street:
         for stamps, _, (column, row, depth) in drawn:
             if stamps[3] is not None:
                 self._canvas.darken(stamps[3], column, row, self.lens.focal / depth / stamps[3].scale, self._dark)
+        if self.scene.reflections:
+            self._reflect(drawn)
         truth = self._layers(drawn, seconds)
         noise = np.random.default_rng([self.seed, 2, int(seconds * 1000) & 0xFFFFFFFF])
         self._grain.add((self._canvas.y, self._canvas.u, self._canvas.v), noise)
@@ -83,6 +87,16 @@ class Street:
 
     def _visible(self, step: Step) -> bool:
         return self.lens.pixel(step.x, step.y, 0.9)[2] > 1.2
+
+    def _reflect(self, drawn: list[tuple[Stamps, Walker, tuple[float, float, float]]]) -> None:
+        """Lay everything's mirror image on the wet ground, before anything stands on it."""
+        images = [prop.mirrored for prop in self._standing]
+        for stamps, _, (column, row, depth) in drawn:
+            image = likeness.mirror_image(stamps[0])
+            images.append(self._canvas.fit(image, column, row, self.lens.focal / depth / image.scale))
+        for fitted in images:
+            if fitted is not None:
+                self._canvas.lay(fitted, 0)
 
     def _layers(self, drawn: list[tuple[Stamps, Walker, tuple[float, float, float]]], seconds: float) -> Truth:
         """Lay everything down, farthest first, and read the truth off the person map."""
@@ -130,6 +144,7 @@ class Street:
             walker.look.sex,
             walker.look.age,
             walker.look.mask,
+            SKINS.index(walker.look.skin),
         )
 
     def _forget(self, here: set[int]) -> None:
@@ -204,34 +219,48 @@ class Street:
         return stamp, None, None, Stamp.of(fall) if fall is not None else None
 
     def _furnish(self, rng: np.random.Generator) -> list[_Standing]:
-        """Put up posts, trees and parked cars, and let their shadows fall on the backdrop."""
-        out, lay = [], self.layout
-        kinds = ["post"] * self.scene.posts + ["tree"] * self.scene.trees + ["car"] * self.scene.parked_cars
+        """Put up what stands, and let its shadow and its mirror image fall on the ground."""
+        out, lay, scene = list[_Standing](), self.layout, self.scene
+        kinds = ["post"] * scene.posts + ["tree"] * scene.trees + ["car"] * scene.parked_cars
+        kinds += ["statue"] * scene.statues + ["poster"] * scene.posters
         for kind in kinds:
             across = lay.kerb - 0.5 if kind != "car" else lay.kerb + 1.1
             if kind == "post" and rng.random() < 0.4:
                 across = float(rng.uniform(2.0, lay.kerb - 0.5))
+            if kind in ("statue", "poster"):
+                across = float(rng.uniform(2.5, lay.wall - 0.5))
             x, y = lay.ground(float(rng.uniform(-7, 7)), across)
             column, row, depth = self.lens.pixel(x, y)
             if depth < 2.5 or (kind == "car" and lay.far_kerb == lay.kerb):
                 continue
             density, over = self._detail((x, y), 0.7)
-            red, green, blue = (float(c) for c in rng.uniform(0.1, 0.9, 3))
-            if kind == "car":
-                shape = things.car((red, green, blue), density)
-            else:
-                shape = things.post(rng, density) if kind == "post" else things.tree(rng, density)
-            heading = lay.turn - math.pi / 2 if kind == "car" else lay.turn
-            stamp, _, _, fall = self._cast(
-                things.surface_of(shape, heading, self._lamp.tint), (x, y), self._lamp_at((x, y)), over
-            )
+            stamp, _, _, fall = self._cast(self._thing(kind, (x, y), rng, density), (x, y), self._lamp_at((x, y)), over)
             out.append(_Standing(stamp, fall, (column, row, depth), sways=kind == "tree"))
         for prop in out:
             if prop.fall is not None:
                 self._canvas.stain(
                     prop.fall, prop.column, prop.row, self.lens.focal / prop.depth / prop.fall.scale, self._dark
                 )
+            if scene.reflections:
+                image = likeness.mirror_image(prop.stamp)
+                prop.mirrored = self._canvas.fit(
+                    image, prop.column, prop.row, self.lens.focal / prop.depth / image.scale
+                )
         return out
+
+    def _thing(self, kind: str, at: tuple[float, float], rng: np.random.Generator, density: float) -> Surface:
+        """Return the surface of something that stands at ``at``."""
+        red, green, blue = (float(c) for c in rng.uniform(0.1, 0.9, 3))
+        if kind in ("statue", "poster"):
+            heading = likeness.facing_pole(*at, rng)
+            make = likeness.statue if kind == "statue" else likeness.poster
+            return make(rng, density, heading, self._lamp.tint)
+        if kind == "car":
+            shape = things.car((red, green, blue), density)
+        else:
+            shape = things.post(rng, density) if kind == "post" else things.tree(rng, density)
+        heading = self.layout.turn - math.pi / 2 if kind == "car" else self.layout.turn
+        return things.surface_of(shape, heading, self._lamp.tint)
 
     def _hand_out(self, main: Bytes | None, small: Bytes | None) -> None:
         planes = (self._canvas.y, self._canvas.u, self._canvas.v)

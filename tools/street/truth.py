@@ -21,6 +21,8 @@ class PersonTruth:
     ``box`` is left, top, right, bottom in pixels of the small picture (640 x 360), the outline of the whole
     body cut at the picture's edge; ``visible_fraction`` is seen pixels over all pixels of the body, parts
     outside the picture included. ``sex``, ``age`` and ``mask`` use the names of the published categories.
+    ``skin`` is the tone's place in ``look.SKINS``, 0 the lightest, -1 where it is not known; it is never
+    published, only measured by.
     """
 
     box: tuple[float, float, float, float]
@@ -28,6 +30,7 @@ class PersonTruth:
     sex: str
     age: str
     mask: str
+    skin: int = -1
 
     @property
     def counted(self) -> bool:
@@ -43,6 +46,7 @@ class PersonTruth:
             "sex": self.sex,
             "age": self.age,
             "mask": self.mask,
+            "skin": self.skin,
         }
 
 

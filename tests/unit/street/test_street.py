@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tools.street import Scene, Street
-from tools.street.scene import PRESETS, busy, empty
+from tools.street.look import SKINS
+from tools.street.scene import PRESETS, busy, deserted, empty
 from tools.street.truth import PersonTruth, persons_in
 
 SMALL = 640 * 360 * 3 // 2
@@ -144,3 +145,33 @@ def test_night_rain_and_infrared_look_as_they_should() -> None:
     assert night[0] < 0.75 * day[0]
     assert grey[1] < 0.05  # rounding at soft edges
     assert night[1] > 1
+
+
+@pytest.mark.parametrize("what", ["statues", "posters"])
+def test_likenesses_are_drawn_and_are_nobody(what: str) -> None:
+    without, truth = drawn(Street(still_scene(people_per_minute=0, plaza=True), 21, width=640), 5.0)
+    there, also = drawn(Street(still_scene(people_per_minute=0, plaza=True, **{what: 3}), 21, width=640), 5.0)
+    assert truth == also == ()
+    changed = np.abs(there[: 640 * 360].astype(int) - without[: 640 * 360].astype(int)) > 30
+    assert changed.sum() > 600
+
+
+def test_wet_ground_gives_people_back_below_their_feet_and_counts_them_once() -> None:
+    dry, truth = drawn(Street(still_scene(plaza=True), 5, width=640), 12.0)
+    wet, also = drawn(Street(still_scene(plaza=True, reflections=True), 5, width=640), 12.0)
+    assert truth == also
+    change = np.abs(wet[: 640 * 360].astype(int) - dry[: 640 * 360].astype(int)).reshape(360, 640) > 8
+    assert change.sum() > 100
+    feet = min(person.box[3] for person in truth)
+    assert change[: int(feet) - 8].sum() < 0.05 * change.sum()
+
+
+def test_nobody_walks_on_a_deserted_street() -> None:
+    street = Street(deserted(), 4, width=640)
+    assert all(drawn(street, 11.0 * k)[1] == () for k in range(4))
+
+
+def test_skin_is_one_of_the_painted_tones(street: Street) -> None:
+    tones = {person.skin for k in range(6) for person in drawn(street, 9.0 * k)[1]}
+    assert tones <= set(range(len(SKINS)))
+    assert len(tones) > 1
