@@ -2,7 +2,8 @@
 
 Knows:  the officers' public keys, which epochs are wanted.
 Never:  a file, a network, a second of life after its last answer; a private half in an answer, unless encrypted.
-Leaves: one JSON line an epoch: ``epoch``, ``recipient``, ``sealed_identity`` (base64 of age(A, age(B, identity))).
+Leaves: one JSON line an epoch: ``epoch``, ``recipient``, ``sealed_identity`` (base64 of age(A, age(B, identity)), or of
+        one such file for each pair of three officers).
 Clauses: 7.3(1)1 (neither the pole nor one group alone can open what is recorded).
 
 Run by ``drivers.mint_process`` only. What it made is gone with its process; its memory is not dumpable, not swapped
@@ -13,26 +14,20 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
 from typing import Final
 
 import pyrage
 
 from firmware.drivers.jail_door import Door
+from firmware.footage.nesting import Groups, pack, seal_for
 
 MOST_EPOCHS_A_REQUEST: Final = 60
 
 
-def mint_epoch(epoch: int, groups: Mapping[str, Sequence[str]]) -> dict[str, int | str]:
-    """Return one new pair as it may leave: ``groups["b"]`` may be empty only on a bench.
-
-    The inner age file is for group B and the outer for group A, so that each group needs the other.
-    """
+def mint_epoch(epoch: int, groups: Groups) -> dict[str, int | str]:
+    """Return one new pair as it may leave, its private half sealed for ``groups`` (one group: only on a bench)."""
     identity = pyrage.x25519.Identity.generate()
-    sealed = str(identity).encode("ascii")
-    for group in (groups["b"], groups["a"]):
-        if group:
-            sealed = pyrage.encrypt(sealed, [pyrage.x25519.Recipient.from_str(recipient) for recipient in group])
+    sealed = pack(seal_for(str(identity).encode("ascii"), groups))
     return {
         "epoch": epoch,
         "recipient": str(identity.to_public()),
@@ -40,7 +35,7 @@ def mint_epoch(epoch: int, groups: Mapping[str, Sequence[str]]) -> dict[str, int
     }
 
 
-def answer(request: bytes, groups: Mapping[str, Sequence[str]]) -> bytes:
+def answer(request: bytes, groups: Groups) -> bytes:
     """Answer ``{"first_epoch": int, "count": int}`` by ``count`` JSON lines. Raises ValueError for anything else."""
     wanted = json.loads(request)
     first, count = int(wanted["first_epoch"]), int(wanted["count"])
@@ -54,8 +49,8 @@ def answer(request: bytes, groups: Mapping[str, Sequence[str]]) -> bytes:
 def main() -> None:
     """Serve requests until the parent closes its end."""
     door = Door.from_argv()
-    groups: dict[str, list[str]] = door.argument["groups"]
-    if not groups["a"]:
+    groups: list[list[str]] = door.argument["groups"]
+    if not groups or not all(groups):
         raise SystemExit(2)
     answer(b'{"first_epoch":0,"count":1}', groups)  # every recipient reads well, every library is loaded
     door.shut()

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from firmware.drivers.jail import ANSWER_BYTES_AT_MOST, Limits, Profile, spawn
+from firmware.footage.nesting import unpack
 from firmware.footage.ports import MintedEpoch
 from firmware.footage.settings import Officers
 from firmware.ground.clock import Clock, MinuteNumber
@@ -26,6 +27,7 @@ _ASK_SECONDS: Final = 10.0
 _LIMITS: Final = Limits(data_bytes=256 * 1024 * 1024)
 _RECIPIENT: Final = re.compile(r"age1[02-9ac-hj-np-z]{58}")
 _AGE_FILE: Final = b"age-encryption.org/v1\n-> X25519 "
+_THREE: Final = 3
 _MOST_A_REQUEST: Final = 60
 
 
@@ -39,7 +41,7 @@ class MintProcess:
     """Implements ``footage.ports.Mint`` with a fresh jailed process each time."""
 
     def __init__(self, officers: Officers, *, profile: Profile, clock: Clock, log: Log) -> None:
-        self._groups = {"a": list(officers.a), "b": list(officers.b)}
+        self._groups = [list(group) for group in officers.groups]
         self._profile: Profile = profile
         self._clock = clock
         self._log = log
@@ -76,7 +78,8 @@ class MintProcess:
 
         (age files carry a stanza of random length, so that readers stay tolerant of unknown ones; some 300 bytes.)
         """
-        sealed_bytes = 1000 + 100 * (len(self._groups["a"]) + len(self._groups["b"]))
+        files = 3 if len(self._groups) == _THREE else 1
+        sealed_bytes = files * (1000 + 100 * sum(len(group) for group in self._groups))
         return max(1, min(_MOST_A_REQUEST, ANSWER_BYTES_AT_MOST // (sealed_bytes * 4 // 3 + 140)))
 
 
@@ -91,11 +94,19 @@ def _read(answer: bytes, first: MinuteNumber, count: int) -> list[MintedEpoch]:
     except (msgspec.DecodeError, ValueError):
         raise _refused("its answer cannot be read") from None
     good = all(
-        _RECIPIENT.fullmatch(entry.recipient) and entry.sealed_identity.startswith(_AGE_FILE) for entry in entries
+        _RECIPIENT.fullmatch(entry.recipient) and all(file.startswith(_AGE_FILE) for file in _files(entry))
+        for entry in entries
     )
     if not good or [entry.epoch for entry in entries] != list(range(first, first + count)):
         raise _refused("its answer is not what was asked for")
     return entries
+
+
+def _files(entry: MintedEpoch) -> list[bytes]:
+    try:
+        return list(unpack(entry.sealed_identity).values())
+    except ValueError:
+        return [b""]
 
 
 def _refused(what: str) -> KeystoreError:

@@ -45,6 +45,8 @@ class Counters:
     rewrites: int = 0
     sweep_failures: int = 0
     recording: bool = False
+    refusal: str = ""
+    """Code of what the house refuses to do while it goes on with the rest; empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,7 +115,8 @@ class Keystore(Protocol):
 class MintedEpoch:
     """One epoch's pair as it leaves the mint: the private half is already encrypted to both officers' groups.
 
-    ``recipient`` is ``age1...``; ``sealed_identity`` is the age file age(group A, age(group B, identity)).
+    ``recipient`` is ``age1...``; ``sealed_identity`` is the age file age(group A, age(group B, identity)), or for two
+    of three officers what ``nesting.pack`` makes of three such files.
     """
 
     epoch: MinuteNumber

@@ -20,34 +20,63 @@ LONGEST_RETENTION_HOURS: Final = 336
 """14 days counted in hours from a chunk's first frame: shorter than any reading of clause 7.1(3)."""
 
 _SECONDS_A_MINUTE: Final = 60
+_OFFICERS: Final = 3
 
 AgeRecipient = Annotated[str, Meta(pattern=r"^age1[02-9ac-hj-np-z]{58}$")]
 """An X25519 recipient (the public half) of C2SP age."""
 
 
 class Officers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The two groups of officers; an epoch's private half opens only with one key of each."""
+    """Whose keys open footage: one key of each of the two groups ``a`` and ``b``, or any two of three officers.
 
-    a: tuple[AgeRecipient, ...]
+    ``two_of_three`` lists three officers, each with one or several keys (a spare token), instead of ``a`` and ``b``.
+    """
+
+    a: tuple[AgeRecipient, ...] = ()
     b: tuple[AgeRecipient, ...] = ()
+    two_of_three: tuple[tuple[AgeRecipient, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse an empty group A, and one key in two places (one officer must not be both groups)."""
-        if not self.a:
+        """Refuse groups without a key, and one key in two places (one officer must not be both groups)."""
+        if self.two_of_three and (self.a or self.b):
+            raise OutOfLaw(
+                "officers",
+                "two rules at once: a and b, or two_of_three",
+                clause="7.3(1)1",
+                todo="keep one of them; the other officers sign the change (board/KEYS.md)",
+            )
+        if self.two_of_three and (len(self.two_of_three) != _OFFICERS or not all(self.two_of_three)):
+            raise OutOfLaw(
+                "officers.two_of_three",
+                "two of three needs exactly three officers, each with a key",
+                clause="7.3(1)1",
+                todo='write two_of_three = [["age1..."], ["age1..."], ["age1..."]], or use the groups a and b',
+            )
+        if not self.a and not self.two_of_three:
             raise OutOfLaw(
                 "officers.a",
                 "group A has no key, so nobody could ever open footage lawfully",
                 clause="7.3(1)1",
                 todo="make one with: pole-custodian keygen",
             )
-        everybody = self.a + self.b
+        everybody = [recipient for group in self.groups for recipient in group]
         if len(set(everybody)) != len(everybody):
             raise OutOfLaw(
                 "officers",
-                "the same key stands twice; the two groups must be different people",
+                "the same key stands twice; the groups must be different people",
                 clause="7.3(1)1",
                 todo="give each officer one key in one group",
             )
+
+    @property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """The groups in order: one (a bench), two, or three of which any two open."""
+        return self.two_of_three or ((self.a, self.b) if self.b else (self.a,))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A name for each of :attr:`groups`: ``a`` and ``b``, or the officers ``1``, ``2`` and ``3``."""
+        return ("1", "2", "3") if self.two_of_three else ("a", "b")[: len(self.groups)]
 
 
 Decision = Annotated[str, Meta(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -119,7 +148,7 @@ class FootageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
                 clause="7.3(1)1",
                 todo='set keystore = "tpm2", or profile = "bench" on a bench',
             )
-        if not self.officers.b:
+        if len(self.officers.groups) == 1:
             raise ConfigError(
                 "E-CONFIG-LAW",
                 "one group of officers could open footage alone",

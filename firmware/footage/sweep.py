@@ -12,10 +12,10 @@ own header, so after a crash between any two steps :meth:`Eraser.settle` still k
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, Literal
 
+from firmware.footage import recipients
 from firmware.footage.clock_trust import keep_ratchet
 from firmware.footage.epochs import Run, RunKind, runs_of
 from firmware.footage.parts import Parts
@@ -32,6 +32,7 @@ AHEAD_MINUTES: Final = 240
 RETRY_SECONDS: Final = 60
 ROOM_EPOCHS: Final = 60
 _MOST_ROUNDS: Final = 24
+_RECIPIENTS: Final = "E-KEY-RECIPIENTS"
 
 
 class Eraser:
@@ -103,7 +104,6 @@ class Eraser:
         parts = self._parts
         here = minute_of(parts.trust.now_ns())
         loaded = await parts.table.load(MinuteNumber(here - 1), accept_loss=parts.accept_lost_keys)
-        await self._tell_recipients()
         if loaded.kept in ("old", "new"):
             await parts.note("epochs.recovered", generation=loaded.generation, kept=loaded.kept)
         await self.settle()
@@ -132,7 +132,10 @@ class Eraser:
             await asyncio.to_thread(keep_ratchet, parts.ratchet_path, parts.trust.now_ns())
         except StoreError as error:  # 7.1(3): a full disk is no reason not to erase
             parts.log.event("footage.ratchet_failed", code=error.code)
-        await self._rewrite(drop, fresh, here, early=False)
+        if (
+            drop or fresh or parts.table.interrupted or parts.table.dead
+        ):  # else an NV write more wears the chip for nothing
+            await self._rewrite(drop, fresh, here, early=False)
         await parts.ledger.checkpoint()
 
     async def _rewrite(
@@ -178,20 +181,32 @@ class Eraser:
             await asyncio.to_thread(parts.store.remove, overdue)
 
     async def _tell_recipients(self) -> None:
-        """Write whose keys can open what is recorded from now on, when they are not those of the last such line."""
-        officers = self._parts.settings.officers
-        fields: dict[str, Value] = {"group_a": _fingerprint(officers.a), "group_b": _fingerprint(officers.b)}
-        last: Mapping[str, Value] = {}
-        for line in await asyncio.to_thread(lambda: list(self._parts.ledger.lines("recipients.set"))):
-            last = line.fields
-        if dict(last) != fields:
-            await self._parts.note("recipients.set", **fields)
+        """Write whose keys can open what is recorded from now on; where nobody signed for them, that they were refused.
+
+        No key is made for refused ones (:meth:`_mint`). The keys of the coming hours, made for the officers in force,
+        are used up meanwhile: no frame is sealed to anybody whom the ledger does not name, and none is lost for some
+        hours, in which the old keys can be put back or the change be signed.
+        """
+        parts, groups = self._parts, self._parts.settings.officers.groups
+        found = await asyncio.to_thread(lambda: recipients.standing(groups, parts.ledger.lines()))
+        if found in ("founding", "approved"):
+            await parts.note("recipients.set", **recipients.fingerprints(groups))
+        if found == "refused" and parts.counters.refusal != _RECIPIENTS:
+            await parts.note("recipients.refused", **recipients.fingerprints(groups))
+            parts.log.event("footage.recipients_refused", code=_RECIPIENTS, clause="7.3_1_1")
+        if found == "refused":
+            parts.counters.refusal = _RECIPIENTS
+        elif parts.counters.refusal == _RECIPIENTS:
+            parts.counters.refusal = ""
 
     # ---- facts
 
     async def _mint(self, here: MinuteNumber) -> tuple[list[MintedEpoch], KeystoreError | None]:
         """Make the pairs that the coming hours lack. A failure is given back: erasing must go on without."""
         table = self._parts.table
+        await self._parts.lock.during(self._tell_recipients())
+        if self._parts.counters.refusal == _RECIPIENTS:
+            return [], recipients.refused()
         have = set(table.epochs())
         if table.dead:  # a minute that holds footage under a lost key gets no second key; an unused one may
             have |= table.dead & set(await asyncio.to_thread(self._parts.store.recorded))
@@ -245,8 +260,3 @@ def _gone(done: Rewritten) -> list[MinuteNumber]:
         if run.kind is not RunKind.CREATED
         for epoch in range(run.first, run.last + 1)
     ]
-
-
-def _fingerprint(recipients: Iterable[str]) -> str:
-    """Return the SHA-256 (hex) over a group's sorted recipients, one a line."""
-    return hashlib.sha256("".join(f"{recipient}\n" for recipient in sorted(recipients)).encode("ascii")).hexdigest()

@@ -43,6 +43,14 @@ GAP_REASONS: Final = frozenset(
 REFUSALS: Final = frozenset({"gone", "nothing", "clock"})
 
 _SPAN: Final[Mapping[str, Shape]] = MappingProxyType({"first_epoch": int, "last_epoch": int, "epochs": int})
+_GROUPS: Final[Mapping[str, Shape]] = MappingProxyType(
+    {
+        "rule": frozenset({"one_group", "two_groups", "two_of_three"}),
+        "group_a": SHA256,
+        "group_b": SHA256,
+        "group_c": SHA256,
+    }
+)
 
 EVENTS: Final[Mapping[str, Mapping[str, Shape]]] = MappingProxyType({
     "ledger.started": {"pole": POLE, "generation": int},
@@ -53,7 +61,9 @@ EVENTS: Final[Mapping[str, Mapping[str, Shape]]] = MappingProxyType({
     "ledger.torn": {"lost_bytes": int},  # an unfinished last line, cut off after a crash
     "pole.started": {"profile": PROFILES, "keystore": KEYSTORES},
     "pole.stopped": {},
-    "recipients.set": {"group_a": SHA256, "group_b": SHA256},  # over the sorted recipients of each group
+    "recipients.set": _GROUPS,  # over the sorted recipients of each group; the first version told a and b alone
+    "recipients.approved": {**_GROUPS, "act": SHA256},  # an officer of each group has signed the act with this hash
+    "recipients.refused": _GROUPS,  # what footage.toml asks for without such a line
     "epochs.created": {**_SPAN, "generation": int},
     "epochs.erased": {**_SPAN, "generation": int, "method": frozenset({"secret_overwritten"}), "keystore": KEYSTORES},
     "epochs.dropped_early": {**_SPAN, "reason": frozenset({"disk_full"})},

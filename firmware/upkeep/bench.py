@@ -47,7 +47,7 @@ def refuse_examples(pole: PoleSettings, footage: FootageSettings, *, folder: Pat
     """
     if pole.profile == "bench":
         return
-    for group, recipients in (("a", footage.officers.a), ("b", footage.officers.b)):
+    for group, recipients in zip(footage.officers.names, footage.officers.groups, strict=True):
         if {NOBODY_A, NOBODY_B} & set(recipients):
             raise ConfigError(
                 "E-CONFIG-LAW",

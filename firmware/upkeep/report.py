@@ -131,7 +131,7 @@ class PoleReport:
             footage=self._system("footage"),
             city=self._city(),
             keystore=self.settings.footage.keystore if self.settings.footage.enabled else "none",
-            officers={"a": _fingerprints(officers.a), "b": _fingerprints(officers.b)},
+            officers={name: _fingerprints(group) for name, group in zip(officers.names, officers.groups, strict=True)},
             missing_walls=tuple(self.missing_walls()),
             counters=self.totals(),
         )
@@ -172,6 +172,8 @@ class PoleReport:
             return camera
         if name == "flow" and self.refusal():
             return SystemState(state="degraded", reason=reason_code(self.refusal()))
+        if name == "footage" and own.state == "running" and self.counters.refusal:
+            return SystemState(state="degraded", reason=reason_code(self.counters.refusal))
         return own
 
     def _city(self) -> SystemState:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from firmware.footage.recipients import fingerprints
 from firmware.footage.run import boot
 from firmware.footage.sweep import Eraser
 from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, SimulatedClock, minute_of
@@ -52,6 +53,7 @@ async def test_whose_keys_can_open_is_in_the_ledger_and_a_change_is_seen(tmp_pat
         await boot(parts, Eraser(parts))
     assert len(list(parts.ledger.lines("recipients.set"))) == 1
     added = type(settings.officers)(a=(*settings.officers.a, recipient_and_key()[0]), b=settings.officers.b)
+    parts.ledger.append("recipients.approved", act="0" * 64, **fingerprints(added.groups))
     parts = make_parts(tmp_path, clock, keystore, settings=bench_settings(officers=added))
     await boot(parts, Eraser(parts))
     told = [line.fields for line in parts.ledger.lines("recipients.set")]

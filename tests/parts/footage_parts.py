@@ -140,9 +140,12 @@ def recipient_and_key() -> tuple[str, pyrage.x25519.Identity]:
     return str(identity.to_public()), identity
 
 
+OFFICERS = Officers(a=(recipient_and_key()[0],), b=(recipient_and_key()[0],))
+"""The same in all of a run: a pole that starts again with other officers' keys is refused new epochs."""
+
+
 def bench_settings(**changes: object) -> FootageSettings:
-    officers = Officers(a=(recipient_and_key()[0],), b=(recipient_and_key()[0],))
-    facts: dict[str, object] = {"officers": officers, "min_free_bytes": 0, "min_free_percent": 0}
+    facts: dict[str, object] = {"officers": OFFICERS, "min_free_bytes": 0, "min_free_percent": 0}
     return FootageSettings(**{**facts, **changes})  # type: ignore[arg-type]  # a test's own mapping
 
 

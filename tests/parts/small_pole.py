@@ -19,6 +19,7 @@ from firmware.custody.keys.pole_key import PoleKey
 from firmware.drivers.keystore_software import SoftwareKeystore
 from firmware.footage.clock_trust import TrustedTime
 from firmware.footage.manifest import ChunkEntry, ClockEntry, GapEntry, Manifest, Origin, sha256_of
+from firmware.footage.nesting import pack, seal_for
 from firmware.footage.ports import Keystore, MintedEpoch
 from firmware.footage.store import Store
 from firmware.footage.table import EpochTable
@@ -65,10 +66,16 @@ class Officers:
 
     a: x25519.Identity
     b: x25519.Identity
+    third: x25519.Identity | None = None
+    """With a third officer any two of the three open."""
 
     @classmethod
     def appoint(cls) -> Officers:
         return cls(x25519.Identity.generate(), x25519.Identity.generate())
+
+    @classmethod
+    def three(cls) -> Officers:
+        return cls(*(x25519.Identity.generate() for _ in range(3)))
 
     def keys(self) -> OfficerKeys:
         return OfficerKeys([self.a], [self.b])
@@ -93,10 +100,16 @@ class SmallPole:
 
     @classmethod
     async def begin(
-        cls, state: Path, *, minutes: int = 10, key: Signer | None = None, keystore: Keystore | None = None
+        cls,
+        state: Path,
+        *,
+        minutes: int = 10,
+        key: Signer | None = None,
+        keystore: Keystore | None = None,
+        officers: Officers | None = None,
     ) -> SmallPole:
         clock = SimulatedClock(FIRST * NS_PER_MINUTE)
-        pole = cls(state, Officers.appoint(), clock, key or Ed25519Key(), keystore)
+        pole = cls(state, officers or Officers.appoint(), clock, key or Ed25519Key(), keystore)
         pole.ledger.append("ledger.started", pole="sp03", generation=0)
         await pole.mint(minutes)
         return pole
@@ -119,8 +132,10 @@ class SmallPole:
         entries = []
         for epoch in range(FIRST, FIRST + minutes):
             identity = x25519.Identity.generate()
-            inner = pyrage.encrypt(str(identity).encode(), [self.officers.b.to_public()])
-            sealed = pyrage.encrypt(inner, [self.officers.a.to_public()])
+            groups = [
+                [str(each.to_public())] for each in (self.officers.a, self.officers.b, self.officers.third) if each
+            ]
+            sealed = pack(seal_for(str(identity).encode(), groups))
             entries.append(MintedEpoch(MinuteNumber(epoch), str(identity.to_public()), sealed))
             self.identities[epoch] = identity
         await self.table.load(FIRST)

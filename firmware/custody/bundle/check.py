@@ -19,11 +19,12 @@ from firmware.custody.bundle.index import Index
 from firmware.custody.keys.pole_key import PoleKey
 from firmware.footage import manifest as manifests
 from firmware.footage.manifest import ChunkEntry, Manifest
+from firmware.footage.nesting import PAIRS, WHOLE
 from firmware.ground import ledger_lines, note
 from firmware.ground.errors import LedgerError
 
 _MOST_SMALL_BYTES: Final = 256 * 1024
-_OF_A_MINUTE: Final = ("manifest.json", "ledger.line", "ledger.tlog-proof", "identity.age")
+_OF_A_MINUTE: Final = ("manifest.json", "ledger.line", "ledger.tlog-proof")
 
 
 class CheckedBundle:
@@ -59,6 +60,11 @@ class CheckedBundle:
         if hashlib.sha256(content).hexdigest() != self._listed.get(name):
             raise refused("E-CASE-CHANGED", f"{name} was changed on the way", self.where)
         return content
+
+    def pairs(self, epoch: int) -> tuple[str, ...]:
+        """Return for which pairs of three officers the minute's identity is here; ``("",)``: for two groups."""
+        three = any(index.of_minute(epoch, index.identity_name(pair)) in self._listed for pair in PAIRS)
+        return PAIRS if three else (WHOLE,)
 
     def _text(self, name: str) -> str:
         return _decoded(self.read(name), name, self.where)
@@ -106,6 +112,7 @@ class CheckedBundle:
         expected = {index.LINE, index.PROOF, index.CHECKPOINT, index.POLE_KEY}
         for epoch, manifest in self.manifests.items():
             expected |= {index.of_minute(epoch, what) for what in _OF_A_MINUTE}
+            expected |= {index.of_minute(epoch, index.identity_name(pair)) for pair in self.pairs(epoch)}
             for chunk in manifest.chunks:
                 name, why = chunk_name(epoch, chunk), damaged.get((epoch, chunk.sequence))
                 if why != "missing":

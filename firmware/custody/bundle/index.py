@@ -8,6 +8,7 @@ Clauses: 7.2(1)2 (the document), 7.3(1)3 (what was handed out, exactly).
     minutes/<epoch>/manifest.json              times, hashes and gaps of that minute
     minutes/<epoch>/ledger.line, .tlog-proof   the ledger's line with the manifest's hash, and its proof
     minutes/<epoch>/identity.age               age(group A, age(group B, the minute's identity))
+       or for two of three: identity-12.age, identity-13.age, identity-23.age, age(officer 1, age(officer 2, ...))
     minutes/<epoch>/<sequence>.age             the chunks, unchanged
     bundle.line, bundle.tlog-proof             the ledger's line about this bundle, and its proof
     checkpoint  pole.vkey                      the ledger's signed head; the key that signed it
@@ -37,7 +38,7 @@ MOST_INDEX_BYTES: Final = 64 * 1024 * 1024
 
 _NUMBER: Final = re.compile(r"(?=.*[0-9])[^\x00-\x1f\x7f]{1,64}")
 _MEMBER: Final = re.compile(
-    r"minutes/[1-9][0-9]{0,9}/(manifest\.json|ledger\.line|ledger\.tlog-proof|identity\.age|(0|[1-9][0-9]{0,3})\.age)"
+    r"minutes/[1-9][0-9]{0,9}/(manifest\.json|ledger\.line|ledger\.tlog-proof|identity(-12|-13|-23)?\.age|(0|[1-9][0-9]{0,3})\.age)"
     r"|bundle\.(json|note|line|tlog-proof)|checkpoint|pole\.vkey"
 )
 
@@ -107,6 +108,11 @@ def is_member(name: str) -> bool:
 def of_minute(epoch: int, what: str) -> str:
     """Return a member's name, for instance ``minutes/29923200/manifest.json``."""
     return f"minutes/{epoch}/{what}"
+
+
+def identity_name(pair: str) -> str:
+    """Return what of a minute holds its identity for ``pair`` (see ``nesting.seal_for``; "" for two groups)."""
+    return f"identity-{pair}.age" if pair else "identity.age"
 
 
 def note_text(origin: str, index: bytes) -> str:

@@ -22,6 +22,7 @@ from firmware.custody.bundle.span import Span
 from firmware.custody.bundle.survey import Survey, survey
 from firmware.footage.clock_trust import TrustedTime
 from firmware.footage.manifest import ChunkEntry
+from firmware.footage.nesting import unpack
 from firmware.footage.retention import due
 from firmware.footage.store import Store
 from firmware.footage.table import EpochTable
@@ -158,7 +159,8 @@ def _write_minutes(holdings: Holdings, announced: _Announced, tar: archive.Write
         tar.add(index.of_minute(minute.epoch, "manifest.json"), minute.manifest_bytes)
         tar.add(index.of_minute(minute.epoch, "ledger.line"), minute.line.raw)
         tar.add(index.of_minute(minute.epoch, "ledger.tlog-proof"), proof.encode())
-        tar.add(index.of_minute(minute.epoch, "identity.age"), announced.identities[minute.epoch])
+        for pair, sealed in unpack(announced.identities[minute.epoch]).items():
+            tar.add(index.of_minute(minute.epoch, index.identity_name(pair)), sealed)
         for chunk in minute.manifest.chunks:
             why = _copy_chunk(holdings.store, minute.epoch, chunk, tar)
             if why is not None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -25,6 +25,7 @@ from firmware.custody.desk.film import Film, FilmPart
 from firmware.custody.desk.gaps import ChunkKey, chunk_times
 from firmware.custody.keys.pole_key import PoleKey
 from firmware.footage.manifest import ChunkEntry
+from firmware.footage.nesting import WHOLE
 from firmware.footage.seal import HEADER_BYTES_AT_MOST, is_sealed
 from firmware.ground.durable import sync_folder
 from firmware.ground.errors import CaseError, KeystoreError, StoreError
@@ -126,15 +127,47 @@ def _add_chunk(opened: Opened, film: Film, identity: x25519.Identity, epoch: int
 
 
 def _identity(checked: CheckedBundle, epoch: int, keys: OfficerKeys) -> x25519.Identity:
-    """Return a minute's identity: group A's layer off, then group B's. One officer alone gets no further than one."""
-    name = index.of_minute(epoch, "identity.age")
-    inner = _layer_off(checked.read(name), keys.a, keys.b, "a", f"{checked.where}: {name}")
-    if inner.startswith(_LAYER):
-        inner = _layer_off(inner, keys.b, keys.a, "b", f"{checked.where}: {name}")
+    """Return a minute's identity, both layers taken off. One officer alone gets no further than one."""
+    pairs = checked.pairs(epoch)
+    name = index.of_minute(epoch, index.identity_name(pairs[0]))
+    if pairs == (WHOLE,):
+        inner = _by_groups(checked, name, keys)
+    else:
+        inner = _by_a_pair([checked.read(index.of_minute(epoch, index.identity_name(pair))) for pair in pairs], keys)
+        if not inner:
+            raise _no_two(f"{checked.where}: minute {epoch}")
     try:
         return x25519.Identity.from_str(inner.decode("ascii").strip())
     except (pyrage.IdentityError, UnicodeDecodeError):
         raise archive.refused("E-CASE-MEMBER", f"{name} holds no identity", checked.where) from None
+
+
+def _by_groups(checked: CheckedBundle, name: str, keys: OfficerKeys) -> bytes:
+    """Take group A's layer off, then group B's."""
+    where = f"{checked.where}: {name}"
+    inner = _layer_off(checked.read(name), keys.a, keys.b, "a", where)
+    return _layer_off(inner, keys.b, keys.a, "b", where) if inner.startswith(_LAYER) else inner
+
+
+def _by_a_pair(files: Sequence[bytes], keys: OfficerKeys) -> bytes:
+    """Open whichever of the three files is for these two officers, in either order; nothing where none is."""
+    for sealed in files:
+        for first, second in ((keys.a, keys.b), (keys.b, keys.a)):
+            with suppress(pyrage.DecryptError):
+                if first and second:
+                    opened: bytes = pyrage.decrypt(pyrage.decrypt(sealed, list(first)), list(second))
+                    return opened
+    return b""
+
+
+def _no_two(where: str) -> KeystoreError:
+    return KeystoreError(
+        "E-KEY-TWO-OF-THREE",
+        "the keys given are not those of two of the three officers",
+        where=where,
+        todo="give --identity-a of one officer and --identity-b of another of that minute's three, either way round",
+        clause="7.3(1)1",
+    )
 
 
 def _layer_off(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import itertools
 import json
 import subprocess
 from pathlib import Path
@@ -149,6 +150,30 @@ def test_one_officer_alone_opens_nothing(bundle: Path, pole: SmallPole, tmp_path
     assert attempt(bundle, out, OfficerKeys([a], [stranger])).code == "E-KEY-GROUP-B"
     assert attempt(bundle, out, OfficerKeys([stranger], [b])).code == "E-KEY-GROUP-A"
     assert "wrong way round" in attempt(bundle, out, OfficerKeys([b], [a])).what
+
+
+async def test_of_three_officers_any_two_open_either_way_round_and_none_alone(tmp_path: Path) -> None:
+    officers = Officers.three()
+    pole = await SmallPole.begin(tmp_path / "pole", officers=officers)
+    pole.record(FIRST)
+    path = tmp_path / "bundle.tar"
+    await make_bundle(pole.holdings(), DOCUMENT, Span(FIRST, FIRST), path)
+    everybody = [officers.a, officers.b, officers.third]
+    for place, (first, second) in enumerate(itertools.permutations(everybody, 2)):
+        out = tmp_path / f"out-{place}"
+        opened = open_bundle(
+            path,
+            OfficerKeys([first], [second]),
+            out,
+            Mp4Film,
+            Reporter(path, compared=True).write,
+            pole.public_key(),
+        )
+        assert (opened.parts[0].frames, opened.unreadable) == (6 * FRAMES, {})
+    stranger = Officers.appoint().a
+    for officer in everybody:
+        for keys in (([officer], []), ([], [officer]), ([officer], [officer]), ([officer], [stranger])):
+            assert attempt(path, tmp_path / "out", OfficerKeys(*keys)).code == "E-KEY-TWO-OF-THREE"
 
 
 def test_what_is_there_already_is_not_touched(bundle: Path, tmp_path: Path, open_it: Open) -> None:
