@@ -14,7 +14,8 @@ Clauses: each error names its own.
     |- KeystoreError       E-KEY-*        keystore, epoch table, officers' keys
     |- LedgerError         E-LEDGER-*     the ledger does not verify
     |- CityError           E-CITY-*       the broker, the outbox, a record that may not leave
-    `- CaseError           E-CASE-*       the office asked for something the guideline does not allow (yet)
+    `- CaseError           E-CASE-*       the office asked for something the guideline does not allow (yet);
+                           E-OFFICE-*     or an officer for something that is not theirs to do
 """
 
 from __future__ import annotations

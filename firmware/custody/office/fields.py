@@ -112,11 +112,13 @@ class Officer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """One officer as the register has it. Until ``not_after``; a deputy has dates of both ends.
 
     ``group``: whose private half is one of that group's recipients, so that a change of recipients needs the officer.
+    ``also``: a role of the other line of administration, good only while a ``role.override`` is in force (5.1(1)).
     """
 
     account: Account
     role: Role
     key: SshKey
-    group: Literal["a", "b"] | None = None
+    also: Role | None = None
+    group: Literal["a", "b", "c"] | None = None
     not_before: Instant | None = None
     not_after: Instant | None = None
