@@ -60,7 +60,14 @@ class Growth:
         if old.size == 0:
             return merkle.consistent(0, old.root, new.size, new.root, ())
         proof = () if old.size == new.size else self.proofs.get(old.size)
-        return None if proof is None else merkle.consistent(old.size, old.root, new.size, new.root, proof)
+        if proof is not None:
+            return merkle.consistent(old.size, old.root, new.size, new.root, proof)
+        if len(self.leaves) != new.size or not 0 < old.size < new.size:
+            return None
+        tree = merkle.Tree()  # all lines are told: nothing else is needed
+        for leaf in self.leaves[: old.size]:
+            tree.append(leaf)
+        return tree.root() == old.root and self.leaves_hold(None)
 
     def leaves_hold(self, old: Checkpoint | None) -> bool:
         """Tell whether the hashes of lines are those of the checkpoint.

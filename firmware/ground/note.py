@@ -137,6 +137,11 @@ def signature_of(note: str, verifier: Verifier, *, where: str) -> bytes | None:
     return None
 
 
+def open_text(note: str, *, where: str) -> str:
+    """Return the text of ``note``, its signatures unjudged. Raises :class:`LedgerError`."""
+    return _split_note(note, where)[0]
+
+
 def open_note(note: str, verifiers: Iterable[Verifier], *, where: str) -> str:
     """Return the text of ``note`` once at least one of ``verifiers`` has signed it, and none of them falsely.
 

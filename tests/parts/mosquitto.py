@@ -91,7 +91,10 @@ class Mosquitto:
         """Start it and wait until it listens."""
         server, server_key = self.authority.issue("broker", server=True)
         access = self.folder / "access"
-        access.write_text("pattern write jp/142069/sp/v1/%u/#\nuser city\ntopic read jp/#\n")
+        access.write_text(
+            "pattern write jp/142069/sp/v1/%u/#\nuser city\ntopic read jp/#\n"
+            "user witness\ntopic read jp/+/sp/v1/+/audit/#\n"
+        )
         access.chmod(0o600)
         lines = [
             f"listener {self.port} 127.0.0.1",

@@ -65,12 +65,14 @@ class Report:
         return None
 
 
-def publisher(outbox: Outbox, settings: BrokerSettings, *, name: str = PLACE.pole) -> Publisher:
+def publisher(
+    outbox: Outbox, settings: BrokerSettings, *, name: str = PLACE.pole, report: Report | None = None
+) -> Publisher:
     """Return the real publisher over the real driver, with short waits."""
     return Publisher(
         outbox,
         connector(settings, Path("/"), name),
-        Report(),
+        report or Report(),
         place=PLACE,
         clock=SystemClock(),
         log=Log(io.StringIO()),
