@@ -15,11 +15,13 @@ import asyncio
 import heapq
 import itertools
 import time
+from datetime import UTC, datetime, timedelta
 from typing import NewType, Protocol
 
 NS_PER_SECOND = 1_000_000_000
 NS_PER_MINUTE = 60 * NS_PER_SECOND
 _SETTLING_ROUNDS = 8
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 MinuteNumber = NewType("MinuteNumber", int)
 """Whole UTC minutes since 1970-01-01T00:00Z; also the number of the footage epoch that begins then."""
@@ -38,6 +40,15 @@ def start_of(minute: MinuteNumber) -> int:
 def iso_utc(utc_ns: int) -> str:
     """Return ``utc_ns`` as ``2026-11-23T09:00:00Z``, whole seconds, rounded down."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(utc_ns // NS_PER_SECOND))
+
+
+def utc_ns_of(iso: str) -> int:
+    """Return the instant of :func:`iso_utc`'s text (``...Z``) in ns. Raises ValueError for a text without offset."""
+    moment = datetime.fromisoformat(iso)
+    if moment.tzinfo is None:
+        message = "an instant without an offset could be anywhere"
+        raise ValueError(message)
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 class Clock(Protocol):

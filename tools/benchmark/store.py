@@ -1,4 +1,4 @@
-"""Fourteen days of sealed chunks: how long opening, listing, checking, holding and sweeping them takes, with what memory.
+"""Fourteen days of sealed chunks: how long opening, listing, checking, holding, sweeping take, in what memory.
 
 Knows:  the production store, table, checker and retention; small age files, one a chunk.
 Never:  a timing without a plain walk over the same files beside it.

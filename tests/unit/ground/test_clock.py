@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, SimulatedClock, iso_utc, minute_of, start_of
+from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, SimulatedClock, iso_utc, minute_of, start_of, utc_ns_of
 
 
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=20))
@@ -58,3 +59,14 @@ async def test_a_step_of_utc_makes_a_wait_by_boot_time_neither_longer_nor_shorte
     await clock.advance_to(clock.utc_ns() + 5 * NS_PER_SECOND)
     await task
     assert woken == [began_ns + 60 * NS_PER_SECOND]
+
+
+@given(st.integers(0, 4_000_000_000))
+def test_an_instant_reads_back(seconds: int) -> None:
+    assert utc_ns_of(iso_utc(seconds * NS_PER_SECOND)) == seconds * NS_PER_SECOND
+
+
+def test_an_instant_says_its_offset() -> None:
+    assert utc_ns_of("2026-11-23T18:00:00+09:00") == utc_ns_of("2026-11-23T09:00:00Z")
+    with pytest.raises(ValueError, match="offset"):
+        utc_ns_of("2026-11-23T09:00:00")
