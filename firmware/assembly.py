@@ -33,6 +33,7 @@ from firmware.drivers.recorder_process import RecorderProcess, RecorderSettings
 from firmware.flow import run as flow_house
 from firmware.footage import run as footage_house
 from firmware.footage.clock_trust import TrustedTime, read_ratchet
+from firmware.footage.holds import LedgerHolds
 from firmware.footage.manifest import Origin
 from firmware.footage.parts import Parts, ratchet_in
 from firmware.footage.store import Store, store_errors
@@ -289,8 +290,12 @@ async def _parts(
     lock = PoleLock(state / "lock")
     async with lock.held():
         ledger, damage = await asyncio.to_thread(start_ledger, state / "ledger", signer, clock, settings.pole.pole)
+        holds = LedgerHolds(ledger, state / "ledger", settings.footage.retention_hours)
+        await asyncio.to_thread(holds)
     if damage is not None:
         log.event("ledger.succeeded", code=damage.code)  # set aside whole; the new one's own lines say so too
+    if holds.rescued:
+        log.event("footage.holds_rescued", holds=len(holds.rescued))
     return Parts(
         settings=settings.footage,
         origin=Origin(
@@ -309,6 +314,7 @@ async def _parts(
         clock=clock,
         lock=lock,
         log=log,
+        holds=holds,
         accept_lost_keys=accept_lost_keys,
     )
 

@@ -43,6 +43,7 @@ class Counters:
     lost_chunks: int = 0
     erased_epochs: int = 0
     rewrites: int = 0
+    holds: int = 0
     sweep_failures: int = 0
     recording: bool = False
     refusal: str = ""
@@ -51,7 +52,7 @@ class Counters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Everything the house works with. ``holds`` is read under the lock at every erasure."""
+    """Everything the house works with. ``holds`` is called under the lock at every erasure, off the loop."""
 
     settings: FootageSettings
     origin: Origin

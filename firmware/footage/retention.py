@@ -24,11 +24,12 @@ _NS_PER_HOUR: Final = 3600 * NS_PER_SECOND
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Minutes that may outlive their deadline, until ``ends_utc_ns``."""
+    """Minutes that may outlive their deadline, until ``ends_utc_ns``; ``number`` is the ledger's, 0 for none."""
 
     first_epoch: MinuteNumber
     last_epoch: MinuteNumber
     ends_utc_ns: int
+    number: int = 0
 
 
 def deadline_ns(epoch: MinuteNumber, retention_hours: int) -> int:
@@ -49,10 +50,15 @@ def due(
     A hold that itself ends within the horizon keeps nothing any more: there is no rewrite between now and its end.
     """
     horizon_ns = now_ns + horizon_seconds * NS_PER_SECOND
-    keeping = [hold for hold in holds if hold.ends_utc_ns > horizon_ns]
+    keeping = still_keeping(holds, horizon_ns)
     return [
         epoch for epoch in epochs if deadline_ns(epoch, retention_hours) <= horizon_ns and not is_held(epoch, keeping)
     ]
+
+
+def still_keeping(holds: Iterable[Hold], at_ns: int) -> list[Hold]:
+    """Return those of ``holds`` that have not ended by ``at_ns``."""
+    return [hold for hold in holds if hold.ends_utc_ns > at_ns]
 
 
 def is_held(epoch: MinuteNumber, holds: Iterable[Hold]) -> bool:

@@ -20,7 +20,14 @@ from firmware.footage.clock_trust import keep_ratchet
 from firmware.footage.epochs import Run, RunKind, runs_of
 from firmware.footage.parts import Parts
 from firmware.footage.ports import MintedEpoch
-from firmware.footage.retention import REWRITE_PERIOD_SECONDS, due, oldest_unheld
+from firmware.footage.retention import (
+    HORIZON_SECONDS,
+    REWRITE_PERIOD_SECONDS,
+    Hold,
+    due,
+    oldest_unheld,
+    still_keeping,
+)
 from firmware.footage.table import Rewritten
 from firmware.ground.clock import NS_PER_SECOND, MinuteNumber, minute_of
 from firmware.ground.errors import KeystoreError, StoreError
@@ -124,7 +131,7 @@ class Eraser:
         parts = self._parts
         drop = due(
             parts.table.epochs(),
-            parts.holds(),  # 7.1(4): as they stand now, under the lock
+            await self._holds(),  # 7.1(4): as they stand now, under the lock
             parts.trust.now_ns(),
             retention_hours=parts.settings.retention_hours,
         )
@@ -159,11 +166,28 @@ class Eraser:
         parts = self._parts
         here = minute_of(parts.trust.now_ns())
         recorded = await asyncio.to_thread(parts.store.recorded)
-        oldest = oldest_unheld(recorded, parts.holds(), MinuteNumber(here - 1), ROOM_EPOCHS)
+        oldest = oldest_unheld(recorded, await self._holds(), MinuteNumber(here - 1), ROOM_EPOCHS)
         if oldest:
             parts.log.event("footage.disk_full", dropped_early=len(oldest))
             await self._rewrite(oldest, [], here, early=True)
         return bool(oldest)
+
+    async def _holds(self) -> list[Hold]:
+        """Read the holds anew; tell the ledger, once, of those that end before the next rewrite, and return the rest.
+
+        Told first, erased second: a hold's last hour is the erasure's (there is no rewrite between now and its end).
+        """
+        parts = self._parts
+        holds = await asyncio.to_thread(parts.holds)
+        keeping = still_keeping(holds, parts.trust.now_ns() + HORIZON_SECONDS * NS_PER_SECOND)
+        kept = {hold.number for hold in keeping}
+        ended = {hold.number: minute_of(hold.ends_utc_ns) for hold in holds if hold.number not in kept}
+        for number, ends_epoch in sorted(ended.items()):
+            if number:
+                await parts.note("hold.lapsed", hold=number, ends_epoch=ends_epoch)
+                parts.log.event("footage.hold_lapsed", hold=number)
+        parts.counters.holds = len(kept)
+        return keeping
 
     async def _unlink_overdue(self) -> None:
         """Keys could not be destroyed: at least unlink what is past its deadline. No line: not erased."""
@@ -171,7 +195,7 @@ class Eraser:
         recorded = await asyncio.to_thread(parts.store.recorded)
         overdue = due(
             recorded,
-            parts.holds(),
+            await self._holds(),
             parts.trust.now_ns(),
             retention_hours=parts.settings.retention_hours,
             horizon_seconds=0,

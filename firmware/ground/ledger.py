@@ -22,7 +22,7 @@ from firmware.ground.clock import Clock
 from firmware.ground.durable import sync_folder, write_file
 from firmware.ground.errors import LedgerError
 from firmware.ground.ledger_events import Value, check_event
-from firmware.ground.ledger_lines import Line
+from firmware.ground.ledger_lines import Line, Place
 from firmware.ground.note import Checkpoint, Signer
 
 
@@ -139,6 +139,17 @@ class Ledger:
                 return
             if ledger_lines.may_be(raw, event, epochs):
                 yield ledger_lines.parse(raw.removesuffix(b"\n"), where=f"{self._lines}: line {index + 1}")
+
+    def since(self, place: Place, marker: bytes) -> tuple[list[Line], Place]:
+        """Return the lines behind ``place`` whose bytes contain ``marker``, and the place behind the last line."""
+        if self._offset <= place.offset:
+            return [], place
+        found = list[Line]()
+        rows = zip(range(place.index, self.size), ledger_lines.read_lines(self._lines, place.offset), strict=False)
+        for index, raw in rows:
+            if marker in raw:
+                found.append(ledger_lines.parse(raw.removesuffix(b"\n"), where=f"{self._lines}: line {index + 1}"))
+        return found, Place(self.size, self._offset)
 
     def last(self) -> Line:
         """Return the line written last. Raises ValueError for an empty ledger."""

@@ -49,6 +49,14 @@ class Line:
     raw: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place between two lines: how many lines, and how many bytes, stand before it."""
+
+    index: int = 0
+    offset: int = 0
+
+
 def compose(index: int, utc_ns: int, event: str, fields: Mapping[str, Value], chain: bytes) -> tuple[bytes, bytes]:
     """Return ``(line without newline, its chain)``; ``chain`` is the chain of the line before."""
     record = {"n": index, "utc": iso_utc(utc_ns), "event": event, **dict(sorted(fields.items()))}

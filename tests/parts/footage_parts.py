@@ -11,6 +11,7 @@ from typing import Literal
 import pyrage
 
 from firmware.footage.clock_trust import TrustedTime, read_ratchet
+from firmware.footage.holds import LedgerHolds, living_from
 from firmware.footage.manifest import Origin
 from firmware.footage.parts import Parts, ratchet_in
 from firmware.footage.ports import ChunkFacts, Keystore, LentFrame, Mint, MintedEpoch, SecretSlot
@@ -18,7 +19,7 @@ from firmware.footage.retention import Hold
 from firmware.footage.settings import FootageSettings, Officers
 from firmware.footage.store import Store
 from firmware.footage.table import EpochTable
-from firmware.ground.clock import MinuteNumber, SimulatedClock
+from firmware.ground.clock import MinuteNumber, SimulatedClock, minute_of
 from firmware.ground.errors import JailError
 from firmware.ground.ledger import Ledger
 from firmware.ground.lock import PoleLock
@@ -161,24 +162,39 @@ def make_parts(
     settings: FootageSettings | None = None,
     mint: Mint | None = None,
     recorder: QuickRecorder | None = None,
-    holds: Callable[[], Sequence[Hold]] = tuple,
+    holds: Callable[[], Sequence[Hold]] | None = None,
     log: Log | None = None,
     accept_lost_keys: bool = False,
 ) -> Parts:
     state.mkdir(exist_ok=True)
     store = Store(state / "footage")
+    settings = settings or bench_settings()
+    ledger = Ledger.open(state / "ledger", Ed25519Key(), clock)
     return Parts(
-        settings=settings or bench_settings(),
+        settings=settings,
         origin=origin(),
         recorder=recorder or QuickRecorder(),
         store=store,
         table=EpochTable(store.folder, keystore),
-        ledger=Ledger.open(state / "ledger", Ed25519Key(), clock),
+        ledger=ledger,
         mint=mint or QuickMint(),
         trust=TrustedTime(clock, read_ratchet(ratchet_in(store.folder))),
         clock=clock,
         lock=PoleLock(state / "lock"),
         log=log or Log(Silence()),
-        holds=holds,
+        holds=holds or LedgerHolds(ledger, state / "ledger", settings.retention_hours),
         accept_lost_keys=accept_lost_keys,
+    )
+
+
+def place_hold(parts: Parts, number: int, first: int, last: int, ends_ns: int) -> None:
+    """Place a hold as the custodian's process does: one line in the ledger, judged by the same line of time."""
+    parts.ledger.append(
+        "hold.placed",
+        hold=number,
+        first_epoch=first,
+        last_epoch=last,
+        ends_epoch=minute_of(ends_ns),
+        living_from=living_from(parts.trust.now_ns(), parts.settings.retention_hours),
+        act="0" * 64,
     )

@@ -1,8 +1,9 @@
 """Histories of a pole: record, sweep, cut the power at any step, start again, move the clock, hold, fill the disk.
 
 After every step a thief who kept a copy of every table there ever was, and who has the keystore as it is now, reads
-nothing that is unheld and older than its retention; nothing younger than its retention less an hour is lost; and
-recorded = live + erased. Retention is 4 hours here, so that a history passes it many times; the rule is the same.
+nothing that is unheld and older than its retention; nothing younger than its retention less an hour is lost, nothing
+held before its hold's last hour; and recorded = live + erased. Retention is 4 hours here, so that a history passes it
+many times; the rule is the same.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ from firmware.footage.recording import Clerk, Filming
 from firmware.footage.retention import REWRITE_PERIOD_SECONDS, Hold, deadline_ns
 from firmware.footage.run import boot
 from firmware.footage.sweep import Eraser
-from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, MinuteNumber, SimulatedClock, minute_of
+from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, MinuteNumber, SimulatedClock, minute_of, start_of
 from firmware.ground.errors import KeystoreError
 from tests.parts.crashing import PowerCut, power
-from tests.parts.footage_parts import MemoryKeystore, bench_settings, frame_now, make_parts
+from tests.parts.footage_parts import MemoryKeystore, bench_settings, frame_now, make_parts, place_hold
 
 START_NS = 29_923_200 * NS_PER_MINUTE
 HOURS = 4
@@ -55,7 +56,11 @@ class PoleMachine(RuleBasedStateMachine):
         self.clock = SimulatedClock(START_NS)
         self.line_ns = START_NS  # the model's line: elapsed time, and max(ratchet, UTC) at each start
         self.copies: dict[bytes, Path] = {}
-        self.holds: list[Hold] = []
+        self.holds: dict[int, Hold] = {}
+        self.kept: dict[int, set[int]] = {}  # what was living of a hold's minutes when it was placed
+        self.must: dict[int, set[int]] = {}  # and recorded by then: that is never lost while the hold stands
+        self.gone: set[int] = set()
+        self.latest_ns = START_NS
         self.early: set[int] = set()
         self.sealed: set[int] = set()
 
@@ -71,9 +76,7 @@ class PoleMachine(RuleBasedStateMachine):
 
     def start(self) -> None:
         self.line_ns = max(read_ratchet(self.state / "footage" / "clock.ratchet"), self.clock.utc_ns())
-        self.parts = make_parts(
-            self.state, self.clock, self.keystore, settings=SETTINGS, holds=lambda: tuple(self.holds)
-        )
+        self.parts = make_parts(self.state, self.clock, self.keystore, settings=SETTINGS)
         self.eraser = Eraser(self.parts)
         self.keystore.before_write = self.copy_tables
         self.swept_ns = self.clock.boot_ns()
@@ -150,7 +153,7 @@ class PoleMachine(RuleBasedStateMachine):
     @rule(cut=st.tuples(st.integers(1, 60), st.booleans()))
     def cut_again_while_starting(self, cut: tuple[int, bool]) -> None:
         """A start that is itself cut, then a good one."""
-        parts = make_parts(self.state, self.clock, self.keystore, settings=SETTINGS, holds=lambda: tuple(self.holds))
+        parts = make_parts(self.state, self.clock, self.keystore, settings=SETTINGS)
         self.act(_quiet(boot(parts, Eraser(parts))), cut)
         self.start()
 
@@ -169,9 +172,34 @@ class PoleMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.sealed)
     @rule(place=st.integers(0, 10**6), minutes=st.integers(1, 5), hours=st.integers(2, 20))
     def hold(self, place: int, minutes: int, hours: int) -> None:
-        first = MinuteNumber(sorted(self.sealed)[place % len(self.sealed)])
-        ends_ns = self.parts.trust.now_ns() + hours * HOUR_NS
-        self.holds.append(Hold(first, MinuteNumber(first + minutes - 1), ends_ns))
+        first, number = MinuteNumber(sorted(self.sealed)[place % len(self.sealed)]), len(self.holds) + 1
+        now_ns = self.parts.trust.now_ns()
+        ends_ns = start_of(minute_of(now_ns + hours * HOUR_NS))
+        span = [MinuteNumber(epoch) for epoch in range(first, first + minutes)]
+        self.kept[number] = {epoch for epoch in span if deadline_ns(epoch, HOURS) > now_ns or self.held(epoch, now_ns)}
+        self.must[number] = self.kept[number] & set(self.parts.store.recorded())
+        self.holds[number] = Hold(first, span[-1], ends_ns, number)
+        place_hold(self.parts, number, first, span[-1], ends_ns)
+
+    @precondition(lambda self: self.holds)
+    @rule(place=st.integers(0, 10**6), hours=st.integers(2, 20))
+    def renew(self, place: int, hours: int) -> None:
+        number = sorted(self.holds)[place % len(self.holds)]
+        hold, now_ns = self.holds[number], self.parts.trust.now_ns()
+        if hold.ends_utc_ns > now_ns and number not in self.gone | self.lapsed():
+            ends_ns = start_of(minute_of(now_ns + hours * HOUR_NS))
+            self.holds[number] = Hold(hold.first_epoch, hold.last_epoch, ends_ns, number)
+            span = {"first_epoch": hold.first_epoch, "last_epoch": hold.last_epoch}
+            self.parts.ledger.append("hold.renewed", hold=number, **span, ends_epoch=minute_of(ends_ns), act="0" * 64)
+
+    @precondition(lambda self: self.holds)
+    @rule(place=st.integers(0, 10**6))
+    def lift(self, place: int) -> None:
+        number = sorted(self.holds)[place % len(self.holds)]
+        self.gone.add(number)
+        self.parts.ledger.append("hold.lifted", hold=number, act="0" * 64)
+        self.swept_ns = self.clock.boot_ns()
+        self.runner.run(self.eraser.sweep())
 
     @rule(cut=CUTS)
     def fill_the_disk(self, cut: tuple[int, bool] | None) -> None:
@@ -188,7 +216,14 @@ class PoleMachine(RuleBasedStateMachine):
         return found
 
     def held(self, epoch: int, at_ns: int) -> bool:
-        return any(hold.first_epoch <= epoch <= hold.last_epoch and hold.ends_utc_ns > at_ns for hold in self.holds)
+        return any(
+            epoch in self.kept[number] and hold.ends_utc_ns > at_ns
+            for number, hold in self.holds.items()
+            if number not in self.gone
+        )
+
+    def lapsed(self) -> set[int]:
+        return {int(line.fields["hold"]) for line in self.parts.ledger.lines("hold.lapsed")}
 
     @invariant()
     def nothing_old_opens(self) -> None:
@@ -230,6 +265,12 @@ class PoleMachine(RuleBasedStateMachine):
                 assert manifest.chunks
                 for chunk in manifest.chunks:
                     assert store.hash_chunk(epoch, chunk.sequence) == chunk.sha256
+        lapsed, self.latest_ns = self.lapsed(), max(self.latest_ns, now_ns)
+        for number, hold in self.holds.items():
+            if number in lapsed:
+                assert hold.ends_utc_ns <= self.latest_ns + HOUR_NS  # no hold ends before its time, its last hour aside
+            elif number not in self.gone and hold.ends_utc_ns > now_ns + HOUR_NS:
+                assert self.must[number] <= recorded & keyed  # held is never lost
         unsealed = {epoch for epoch in recorded if epoch not in self.sealed}
         assert not unsealed
         assert minute_of(now_ns) in keyed
