@@ -88,11 +88,16 @@ def overlap(box: Floats, person: PersonTruth) -> float:
     return float(score.overlaps(np.asarray(box, np.float32)[None], np.array([person.box], np.float32))[0][0, 0])
 
 
+def asked(person: PersonTruth) -> bool:
+    """Return whether a detector is asked for this person."""
+    return person.counted and person.box[3] - person.box[1] >= SMALLEST_HEIGHT
+
+
 def marked(truth: Truth) -> score.Marked:
     """Return what a detector is asked for on a street, and what it is spared."""
     boxes = np.array([person.box for person in truth], np.float32).reshape(-1, 4)
-    asked = np.array([p.counted and p.box[3] - p.box[1] >= SMALLEST_HEIGHT for p in truth], np.bool_)
-    return score.Marked(boxes[asked], boxes[~asked], score.no_boxes())
+    wanted = np.array([asked(person) for person in truth], np.bool_)
+    return score.Marked(boxes[wanted], boxes[~wanted], score.no_boxes())
 
 
 def reckoned(seen: Seen) -> score.Matched:

@@ -1,0 +1,126 @@
+"""Counting on simulated streets of 1 to 60 people a minute, by day, at night and in rain, minute by minute.
+
+Knows:  held-out streets with exact truth; the firmware's minutes.
+Never:  a constant fitted on the street it is applied to.
+Leaves: rows by condition and rate; a chart.
+Clauses: 4.2(2), 6.1(3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tools.evaluate import chart, table
+from tools.evaluate.bootstrap import interval
+from tools.evaluate.drawn import HELD_OUT_SEEDS, POLES, SMALL_BYTES
+from tools.evaluate.measure import Detector
+from tools.evaluate.minutes import SLICES, Minute, counted_in, rules, summary
+from tools.street.scene import Scene
+from tools.street.street import Street
+from tools.street.truth import persons_in
+
+CONDITIONS: dict[str, Scene] = {"day": Scene(), "night": Scene(light="night"), "rain": Scene(rain=True)}
+RATES = (1.0, 3.0, 6.0, 12.0, 20.0, 40.0, 60.0)
+WARM_SECONDS = 120
+"""The street is looked at when it has filled."""
+
+SEED = 40_000
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One street's minutes."""
+
+    condition: str
+    rate: float
+    minutes: tuple[Minute, ...]
+
+
+def watch(detector: Detector, condition: str, rate: float, seed: int, minutes: int) -> Watched:
+    """Count one street for some minutes, a slice a second."""
+    pole = POLES[seed % len(POLES)]
+    scene = replace(CONDITIONS[condition], people_per_minute=rate, height=pole[0], tilt=pole[1], turn=pole[2])
+    street, small = Street(scene, HELD_OUT_SEEDS + seed), np.empty(SMALL_BYTES, np.uint8)
+    out = []
+    for minute in range(minutes):
+        counted, there = [], []
+        for second in range(SLICES):
+            truth = street.render(float(WARM_SECONDS + minute * SLICES + second), None, small)
+            there.append(persons_in(truth))
+            counted.append(counted_in(detector, small))
+        out.append(Minute(tuple(counted), tuple(there)))
+    return Watched(condition, rate, tuple(out))
+
+
+def watch_all(detector: Detector, minutes: int, streets: int, tell: Tell = print) -> list[Watched]:
+    """Watch ``streets`` streets of each condition and rate."""
+    out = []
+    for c, condition in enumerate(CONDITIONS):
+        for r, rate in enumerate(RATES):
+            out += [
+                watch(detector, condition, rate, SEED + 1_000 * c + 50 * r + number, minutes)
+                for number in range(streets)
+            ]
+        tell(f"{condition}: {len(out)} streets watched")
+    return out
+
+
+def gain_of(watched: Sequence[Watched]) -> float:
+    """Return the constant by which counted means must be multiplied to lie right on the whole."""
+    counted = sum(sum(minute.counted) for one in watched for minute in one.minutes)
+    there = sum(sum(minute.there) for one in watched for minute in one.minutes)
+    return there / counted if counted else 1.0
+
+
+def _with_constant(watched: Sequence[Watched], chosen: Sequence[Watched]) -> dict[str, float]:
+    """Mean absolute error and bias of ``chosen`` streets, each times a constant fitted on all other streets."""
+    apart = []
+    for one in chosen:
+        gain = gain_of([other for other in watched if other is not one])
+        means = np.array([[np.mean(m.counted) * gain, np.mean(m.there)] for m in one.minutes])
+        apart.append(means)
+    counted, there = np.concatenate(apart).T
+    whole = float(there.sum()) or float("nan")
+    errors = counted - there
+    return {"MAE with constant": float(np.abs(errors).sum()) / whole, "bias with constant": float(errors.sum()) / whole}
+
+
+def report(watched: Sequence[Watched]) -> list[dict[str, table.Cell]]:
+    """Return a row for each condition and rate, for each condition, and for all; intervals are over streets."""
+    rows: list[dict[str, table.Cell]] = []
+    for condition in (*CONDITIONS, "all"):
+        for rate in (*RATES, None) if condition != "all" else (None,):
+            chosen = [w for w in watched if condition in (w.condition, "all") and rate in (w.rate, None)]
+            if not chosen:
+                continue
+            row: dict[str, table.Cell] = {"condition": condition, "people/min": "all" if rate is None else f"{rate:g}"}
+            row.update(summary([m for w in chosen for m in w.minutes], rules()))
+            row.update(_with_constant(watched, chosen))
+            if rate is None:
+                for name in ("MAE", "bias"):
+                    ends = interval(
+                        chosen, lambda some, name=name: summary([m for w in some for m in w.minutes], rules())[name]
+                    )  # type: ignore[misc] # mypy loses the default
+                    row[f"{name} 5 %"], row[f"{name} 95 %"] = ends
+            rows.append(row)
+    return rows
+
+
+def draw(rows: Sequence[table.Row], out: Path) -> None:
+    """Write charts of error and bias by rate."""
+    rates = [f"{rate:g}" for rate in RATES]
+    for column, name in (("MAE", "counting-mae"), ("bias", "counting-bias")):
+        values = {
+            condition: [
+                next((float(r[column]) for r in rows if (r["condition"], r["people/min"]) == (condition, rate)), np.nan)
+                for rate in rates
+            ]
+            for condition in CONDITIONS
+        }
+        title = f"{column} of mean occupancy as a share of what was there, by people a minute"
+        chart.bars(out / f"{name}.png", title, rates, values)
