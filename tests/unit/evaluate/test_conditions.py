@@ -32,8 +32,8 @@ def test_shaking_smears_sideways_only() -> None:
 
 
 def test_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("sys.argv", ["evaluate", "robust", "--models", str(MODELS), "--slices", "1", "--condition", "day",
-                                     "--condition", "tilt-60", "--out", str(tmp_path)])  # fmt: skip
+    words = ["robust", "--slices", "1", "--condition", "day", "--condition", "tilt-60"]
+    monkeypatch.setattr("sys.argv", ["evaluate", *words, "--models", str(MODELS), "--out", str(tmp_path)])
     command.main()
     assert {path.name for path in tmp_path.iterdir()} == {
         "robust.md",
