@@ -8,15 +8,29 @@ Clauses: 5.1 (apart from people flow), 7.2(1), 7.3(1)1-3.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from firmware.custodian.audit import verify_ledger
 from firmware.custodian.bundles import bundle, check, open_
 from firmware.custodian.keys import keygen, pole_key
+from firmware.custodian.language import choose
+from firmware.custody.languages import Language
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 audit = typer.Typer(no_args_is_help=True, help="Judge records.")
 app.add_typer(audit, name="audit")
+
+
+@app.callback()
+def speak(
+    *,
+    lang: Annotated[Language | None, typer.Option("--lang", help="Of all answers; else the terminal's.")] = None,
+) -> None:
+    """Keep, hold and hand out footage as the guideline allows, or refuse and say why."""
+    choose(lang)
+
 
 app.command()(keygen)
 app.command()(bundle)

@@ -16,6 +16,9 @@ from typing import Annotated, Any
 
 import typer
 
+from firmware.custodian.japanese import in_japanese, refusal_in_japanese
+from firmware.custodian.language import language
+from firmware.custody.languages import Language
 from firmware.ground.errors import CaseError, ConfigError, PoleError
 
 Facts = dict[str, Any]
@@ -24,10 +27,14 @@ Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object.
 
 @contextlib.contextmanager
 def answering(*, as_json: bool) -> Iterator[Callable[[Facts, str], None]]:
-    """Give a function that prints facts or text; a PoleError becomes one line (or JSON), exit code 1 (settings: 2)."""
+    """Give a function that prints facts or text; a PoleError becomes a refusal and exit code 1 (settings: 2).
+
+    In Japanese the text is made of the facts themselves, each under its label.
+    """
+    japanese = language() is Language.JA
 
     def answer(facts: Facts, text: str) -> None:
-        typer.echo(json.dumps(facts, ensure_ascii=False) if as_json else text)
+        typer.echo(json.dumps(facts, ensure_ascii=False) if as_json else in_japanese(facts) if japanese else text)
 
     try:
         with _in_words():
@@ -36,7 +43,7 @@ def answering(*, as_json: bool) -> Iterator[Callable[[Facts, str], None]]:
         if as_json:
             typer.echo(json.dumps({"error": error.facts()}, ensure_ascii=False))
         else:
-            typer.echo(str(error), err=True)
+            typer.echo(refusal_in_japanese(error) if japanese else str(error), err=True)
         raise typer.Exit(2 if isinstance(error, ConfigError) else 1) from None
 
 

@@ -15,9 +15,10 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from firmware.custody.languages import Language
 from firmware.custody.office.fields import Account, Camera, CaseId, Code, Epoch, HoldId, Instant, PoleId
 from firmware.custody.pages import render
-from firmware.custody.papers.morning_words import WORDS, Language
+from firmware.custody.papers.morning_words import WORDS
 from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, iso_utc, utc_ns_of
 
 HOLD_WARNING_DAYS: Final = 7

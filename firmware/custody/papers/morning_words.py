@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final
 
-Language = Literal["ja", "en"]
+from firmware.custody.languages import Language
 
 _JA: Final[Mapping[str, str]] = MappingProxyType({
     "title": "防犯カメラ 朝の点検表",
@@ -88,4 +88,4 @@ _EN: Final[Mapping[str, str]] = MappingProxyType({
     "todo_case": "a case is open (state, approvals)",
 })  # fmt: skip
 
-WORDS: Final[Mapping[Language, Mapping[str, str]]] = MappingProxyType({"ja": _JA, "en": _EN})
+WORDS: Final[Mapping[Language, Mapping[str, str]]] = MappingProxyType({Language.JA: _JA, Language.EN: _EN})

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import sync_playwright
 
+from firmware.custody.languages import Language
 from firmware.custody.papers.morning import (
     ExpiringRecipient,
     HeldMinutes,
@@ -21,7 +22,7 @@ from firmware.custody.papers.morning import (
     sheet,
     todos,
 )
-from firmware.custody.papers.morning_words import WORDS, Language
+from firmware.custody.papers.morning_words import WORDS
 from firmware.ground.clock import NS_PER_MINUTE, iso_utc
 
 NOW = 29_930_000
@@ -58,7 +59,7 @@ def busy(number: int) -> PoleFacts:
 
 def test_a_quiet_city_needs_nobody() -> None:
     assert todos([pole(1), pole(2)], NOW_NS) == []
-    assert WORDS["en"]["nothing"] in sheet([pole()], NOW_NS, "en")
+    assert WORDS[Language.EN]["nothing"] in sheet([pole()], NOW_NS, Language.EN)
 
 
 @given(st.floats(-3, 40))
@@ -81,7 +82,7 @@ def test_old_facts_are_said_to_be_old() -> None:
 def test_a_bad_file_stands_on_the_sheet() -> None:
     bad = read_facts(b"{}", "sp09.json")
     assert isinstance(bad, Unread)
-    assert "sp09.json" in sheet([pole(), bad], NOW_NS, "ja")
+    assert "sp09.json" in sheet([pole(), bad], NOW_NS, Language.JA)
     assert as_facts([pole(), bad], NOW_NS)["unread"] == ["sp09.json"]
 
 
@@ -93,16 +94,16 @@ def test_facts_read_back_and_nothing_else_is_taken() -> None:
 
 
 def test_both_languages_have_the_same_words() -> None:
-    assert set(WORDS["ja"]) == set(WORDS["en"])
+    assert set(WORDS[Language.JA]) == set(WORDS[Language.EN])
     assert all(WORDS[language][key].strip() for language in WORDS for key in WORDS[language])
 
 
 def test_nothing_is_written_into_the_page_unescaped() -> None:
-    page = sheet([Unread("<script>alert(1)</script>", "")], NOW_NS, "en")
+    page = sheet([Unread("<script>alert(1)</script>", "")], NOW_NS, Language.EN)
     assert "<script>" not in page
 
 
-@pytest.mark.parametrize("language", ["ja", "en"])
+@pytest.mark.parametrize("language", list(Language))
 def test_twenty_poles_print_on_one_page(language: Language, tmp_path: Path) -> None:
     page = tmp_path / "sheet.html"
     page.write_text(sheet([busy(number) for number in range(1, 21)], NOW_NS, language), "utf-8")
