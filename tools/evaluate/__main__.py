@@ -25,6 +25,7 @@ WORKS = {
     "minutes": commands.told_minutes,
     "empty": commands.empty_streets,
     "groups": commands.by_group,
+    "attributes": commands.heads,
 }
 
 
@@ -45,7 +46,8 @@ def parser() -> argparse.ArgumentParser:
     for name in ("anchors", "robust"):
         of[name].add_argument("--anchors", type=Path, help="a TFLite file, or a folder of them")
     of["streets"].add_argument("--threshold", type=float, help="another threshold than the manifest's")
-    of["anchors"].add_argument("--data", type=Path, help="a training folder: what training holds out, by source")
+    for name in ("anchors", "attributes"):
+        of[name].add_argument("--data", type=Path, help="a training folder: what training holds out, by source")
     of["anchors"].add_argument("--set", action="append", default=[], metavar="NAME=ANNOTATIONS:IMAGES")
     of["anchors"].add_argument("--rounds", type=int, default=40, help="timed calls of each model, in turn")
     of["reproduce"].add_argument("--short", action="store_true", help="seconds, not minutes: the fingerprint only")
@@ -59,6 +61,8 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--state", type=Path, help="state directory of a pole that watched it and had no broker")
     of["empty"].add_argument("--hours", type=float, default=24.0, help="simulated hours, all streets together")
     of["empty"].add_argument("--streets", type=int, default=144)
+    of["attributes"].add_argument("--streets", type=int, default=12, help="crowded streets near the pole")
+    of["attributes"].add_argument("--slices", type=int, default=12, help="slices a street")
     of["groups"].add_argument("--streets", type=int, default=8, help="streets by day, at dusk and at night, each")
     of["groups"].add_argument("--slices", type=int, default=25, help="slices a street")
     return whole

@@ -16,7 +16,20 @@ from pathlib import Path
 import numpy as np
 
 from firmware.drivers.model_manifest import read_manifest
-from tools.evaluate import anchors, counting, drawn, empty, figures, groups, minutes, outbox, robust, table
+from tools.evaluate import (
+    anchors,
+    attributes,
+    chart,
+    counting,
+    drawn,
+    empty,
+    figures,
+    groups,
+    minutes,
+    outbox,
+    robust,
+    table,
+)
 from tools.evaluate.contender import Contender, contenders
 from tools.evaluate.drawn import SUITES, streets_of
 from tools.evaluate.measure import Detector, Seen, average_precision, counts, fleeting, occupancy_error, recalls
@@ -166,3 +179,25 @@ def by_group(asked: argparse.Namespace) -> None:
         rows = groups.report(groups.watch(detector, asked.streets, asked.slices))
         show(rows, asked.out, f"groups-{name}")
         show(groups.widest(rows), asked.out, f"gaps-{name}")
+
+
+def heads(asked: argparse.Namespace) -> None:
+    """Sex, age band and mask of held-out drawn people and, with a training folder, of held-out faces."""
+    for directory in asked.models:
+        estimator = attributes.Estimator(directory)
+        detector = Detector(directory)
+        bodies = list(attributes.of_streets(detector, estimator.minimum_height, asked.streets, asked.slices))
+        if asked.data is not None:
+            drawn_ones = [body.crop for body in bodies]
+            bodies += [*attributes.of_masks(asked.data), *attributes.of_faces(asked.data, drawn_ones)]
+        every = attributes.answers(estimator, bodies)
+        show(attributes.report(every, estimator.confidence), asked.out, "attributes")
+        show(attributes.gaps(every, estimator.confidence), asked.out, "attribute-gaps")
+        for dimension in estimator.confidence if asked.out is not None else ():
+            curves = {
+                one.source: attributes.risk_coverage(one.scores, one.truth)
+                for one in every
+                if one.dimension == dimension
+            }
+            title = f"{dimension.value}: share wrong of the answered, by share answered"
+            chart.curves(asked.out / f"risk-{dimension.value}.png", title, curves, across="share answered")
