@@ -17,9 +17,9 @@ from types import MappingProxyType
 from typing import Final
 
 from firmware.ground.errors import LedgerError
+from firmware.ground.ledger_office import OFFICE_EVENTS, Shape
 
 Value = int | str
-Shape = type[int] | frozenset[str] | re.Pattern[str]
 
 SHA256: Final = re.compile(r"[0-9a-f]{64}")
 POLE: Final = re.compile(r"sp[0-9]{2,7}")
@@ -88,7 +88,8 @@ EVENTS: Final[Mapping[str, Mapping[str, Shape]]] = MappingProxyType({
     "hold.lapsed": {"hold": int, "ends_epoch": int},  # ended by itself; written by the sweep that first saw it
     "case.bundled": {"document": SHA256, **_SPAN, "missing_epochs": int},  # epochs: handed out; missing: gone already
     "case.abandoned": {"bundled_line": int},  # announced by that line, then not finished: nothing was handed out
-    "case.refused": {"document": SHA256, "first_epoch": int, "last_epoch": int, "reason": REFUSALS},
+    "bundle.refused": {"document": SHA256, "first_epoch": int, "last_epoch": int, "reason": REFUSALS},
+    **OFFICE_EVENTS,
 })  # fmt: skip
 
 

@@ -98,7 +98,7 @@ async def _announce(holdings: Holdings, number: str, span: Span, out: Path) -> _
     }
     if not found.minutes:
         reason = "gone" if _gone(found) else "nothing"
-        await asyncio.to_thread(lambda: ledger.append("case.refused", **fields, reason=reason))
+        await asyncio.to_thread(lambda: ledger.append("bundle.refused", **fields, reason=reason))
         raise _nothing_left(span, found)
     await asyncio.to_thread(_refuse_too_small, found, out)
     fields |= {"epochs": len(found.minutes), "missing_epochs": found.missing_epochs}

@@ -33,7 +33,7 @@ def beside(folder: Path) -> list[str]:
 
 def events(pole: SmallPole) -> list[str]:
     pole.ledger.refresh()
-    return [line.event for line in pole.ledger.lines() if line.event.startswith("case.")]
+    return [line.event for line in pole.ledger.lines() if line.event.startswith(("case.", "bundle."))]
 
 
 async def refused(pole: SmallPole, out: Path, span: Span = ALL, document: str = DOCUMENT) -> PoleError:
@@ -102,8 +102,8 @@ async def test_nothing_left_says_when_and_by_which_line(pole: SmallPole, tmp_pat
     error = await refused(pole, tmp_path / "bundle.tar")
     assert (error.code, error.clause) == ("E-CASE-GONE", "7.1(3)")
     assert f"erased at 2026-11-23T00:05:00Z (ledger line n={line})" in error.what
-    assert events(pole) == ["case.refused"]
-    (refusal,) = pole.ledger.lines("case.refused")
+    assert events(pole) == ["bundle.refused"]
+    (refusal,) = pole.ledger.lines("bundle.refused")
     assert refusal.fields["reason"] == "gone"
 
 
@@ -111,8 +111,8 @@ async def test_minutes_that_never_were_are_told_apart_from_erased_ones(pole: Sma
     pole.pass_to(FIRST + 8)
     error = await refused(pole, tmp_path / "bundle.tar", Span(MinuteNumber(FIRST + 5), MinuteNumber(FIRST + 7)))
     assert error.code == "E-CASE-NOTHING"
-    assert [line.fields["reason"] for line in pole.ledger.lines("case.refused")] == []
-    assert events(pole) == ["case.refused"]
+    assert [line.fields["reason"] for line in pole.ledger.lines("bundle.refused")] == []
+    assert events(pole) == ["bundle.refused"]
 
 
 async def test_a_minute_past_its_time_is_not_handed_out_though_it_still_lies_there(
@@ -218,7 +218,7 @@ async def test_a_bundle_that_fails_half_way_is_recorded_as_abandoned_and_leaves_
     monkeypatch.setattr(bundles, "_copy_chunk", failing)
     assert (await refused(pole, tmp_path / "bundle.tar")).code == code
     assert events(pole) == ["case.bundled", "case.abandoned"]
-    lines = [line for line in pole.ledger.lines() if line.event.startswith("case.")]
+    lines = [line for line in pole.ledger.lines() if line.event.startswith(("case.", "bundle."))]
     assert lines[1].fields == {"bundled_line": lines[0].index}
 
 

@@ -1,0 +1,115 @@
+"""An office with real keys: officers whose acts stock ssh-keygen signs and judges, a real ledger, a real journal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from firmware.custody.office import acts
+from firmware.custody.office.acts import AnyAct
+from firmware.custody.office.fields import Officer, Role
+from firmware.custody.office.journal import Entry, Journal
+from firmware.drivers.ssh_keygen import SshKeygen
+from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, SimulatedClock, iso_utc
+from firmware.ground.ledger import Ledger
+from firmware.ground.lock import PoleLock
+from tests.parts.small_pole import FIRST
+from tests.signing import Ed25519Key
+
+POLE: Final = "sp03"
+ROLES: Final[Mapping[str, Role]] = {
+    "chief": Role.CHIEF,
+    "manager": Role.MANAGER,
+    "handler": Role.HANDLER,
+    "duty": Role.DUTY,
+    "flow": Role.FLOW_MANAGER,
+    "auditor": Role.AUDITOR,
+    "maintainer": Role.MAINTAINER,
+}
+GROUPS: Final = {"chief": "a", "manager": "b"}
+
+
+def new_key(path: Path, kind: str = "ed25519") -> str:
+    """Make a key pair as an officer does; return the public half without a comment."""
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "", "-f", path], check=True)
+    return " ".join(path.with_name(path.name + ".pub").read_text().split()[:2])
+
+
+@dataclass
+class Office:
+    """Officers, their key files, and one pole's state folder."""
+
+    folder: Path
+    clock: SimulatedClock = field(default_factory=lambda: SimulatedClock(FIRST * NS_PER_MINUTE))
+    proven: bool = True
+    keys: dict[str, str] = field(default_factory=dict)
+    nonces: int = 0
+
+    def __post_init__(self) -> None:
+        (self.folder / "keys").mkdir(parents=True, exist_ok=True)
+        (self.folder / "state").mkdir(exist_ok=True)
+        self.signatures = SshKeygen(os.environ)
+        self.lock = PoleLock(self.folder / "state" / "lock")
+
+    def keyfile(self, account: str) -> Path:
+        return self.folder / "keys" / account
+
+    def key(self, account: str) -> str:
+        """The public key of ``account``, made when first asked for."""
+        if account not in self.keys:
+            self.keys[account] = new_key(self.keyfile(account))
+        return self.keys[account]
+
+    def officer(self, account: str, role: Role | None = None, **other: Any) -> Officer:
+        other = {"group": GROUPS.get(account), **other}
+        return Officer(account=account, role=role or ROLES[account], key=self.key(account), **other)
+
+    def draw_up(self, kind: type[AnyAct], by: str, **fields: Any) -> AnyAct:
+        """Draw up an act now."""
+        self.nonces += 1
+        fields = {"pole": POLE, "utc": iso_utc(self.clock.utc_ns()), "nonce": f"{self.nonces:032x}", **fields}
+        act: AnyAct = kind(by=by, **fields)
+        return act
+
+    async def sign(self, act: AnyAct, *accounts: str) -> dict[str, bytes]:
+        """Sign with the key files of ``accounts``."""
+        return {
+            name: await self.signatures.sign(act.encoded(), self.key(name), self.keyfile(name)) for name in accounts
+        }
+
+    @property
+    def acts(self) -> Path:
+        return self.folder / "state" / "custody" / "acts"
+
+    def ledger(self) -> Ledger:
+        """The ledger as a process of its own opens it."""
+        ledger = Ledger.open(self.folder / "state" / "ledger", Ed25519Key(), self.clock)
+        if not ledger.size:
+            ledger.append("ledger.started", pole=POLE, generation=0)
+        return ledger
+
+    async def journal(self) -> Journal:
+        """The journal as a process of its own opens it."""
+
+        def instant() -> tuple[int, bool]:
+            return self.clock.utc_ns(), self.proven
+
+        return await Journal.open(self.acts, POLE, self.ledger(), self.lock, self.signatures, instant)
+
+    async def do(self, journal: Journal, act: AnyAct, *more: str) -> Entry:
+        """Have ``act`` signed by whoever drew it up and by ``more``, and do it."""
+        return await journal.submit(act.encoded(), await self.sign(act, act.by, *more))
+
+    async def found(self, *accounts: str) -> Journal:
+        """Found the office with ``accounts`` (chief and manager are always there)."""
+        journal = await self.journal()
+        officers = tuple(self.officer(account) for account in ("chief", "manager", *accounts))
+        await self.do(journal, self.draw_up(acts.OfficersFounded, "chief", officers=officers), "manager")
+        return journal
+
+    def pass_seconds(self, seconds: int) -> None:
+        self.clock.step(seconds * NS_PER_SECOND)
