@@ -130,14 +130,14 @@ class Ledger:
         """Return what shows that the ledger only grew to its last checkpoint (:mod:`firmware.ground.growth`)."""
         return self._growth.read_text("utf-8") if self._growth.exists() else None
 
-    def lines(self, event: str | None = None, epochs: range | None = None, field: str | None = None) -> Iterator[Line]:
-        """Yield the lines in order; where given, only of ``event``, having ``field``, with an ``epoch`` among these."""
+    def lines(self, event: str | None = None, epochs: range | None = None) -> Iterator[Line]:
+        """Yield the lines in order; only those of ``event``, or with an ``epoch`` among ``epochs``, where given."""
         if self._offset == 0:
             return
         for index, raw in enumerate(ledger_lines.read_lines(self._lines)):
             if index >= self.size:
                 return
-            if ledger_lines.may_be(raw, event, epochs, field):
+            if ledger_lines.may_be(raw, event, epochs):
                 yield ledger_lines.parse(raw.removesuffix(b"\n"), where=f"{self._lines}: line {index + 1}")
 
     def since(self, place: Place, marker: bytes) -> tuple[list[Line], Place]:

@@ -52,10 +52,6 @@ _GROUPS: Final[Mapping[str, Shape]] = MappingProxyType(
     }
 )
 
-_HOLD: Final[Mapping[str, Shape]] = MappingProxyType(
-    {"hold": int, "first_epoch": int, "last_epoch": int, "ends_epoch": int}
-)
-
 EVENTS: Final[Mapping[str, Mapping[str, Shape]]] = MappingProxyType({
     "ledger.started": {"pole": POLE, "generation": int},
     "ledger.succeeded": {
@@ -81,10 +77,6 @@ EVENTS: Final[Mapping[str, Mapping[str, Shape]]] = MappingProxyType({
     "chunk.damaged": {"epoch": int, "sequence": int},
     "clock.stepped": {"seconds": int, "proven": frozenset({"yes", "no"})},
     "clock.proven": {"uncertainty_ms": int},
-    "hold.placed": {**_HOLD, "living_from": int, "act": SHA256},  # minutes before living_from were over by then
-    "hold.confirmed": {**_HOLD, "act": SHA256},
-    "hold.renewed": {**_HOLD, "act": SHA256},
-    "hold.lifted": {"hold": int, "act": SHA256},
     "hold.lapsed": {"hold": int, "ends_epoch": int},  # ended by itself; written by the sweep that first saw it
     "case.bundled": {"document": SHA256, **_SPAN, "missing_epochs": int},  # epochs: handed out; missing: gone already
     "case.abandoned": {"bundled_line": int},  # announced by that line, then not finished: nothing was handed out

@@ -97,11 +97,9 @@ def read_lines(path: Path, offset: int = 0) -> Iterator[bytes]:
             yield line
 
 
-def may_be(raw: bytes, event: str | None, epochs: range | None, field: str | None = None) -> bool:
-    """Tell, without parsing it, whether a line is of ``event``, has ``field``, has an ``epoch`` among ``epochs``."""
+def may_be(raw: bytes, event: str | None, epochs: range | None) -> bool:
+    """Tell, without parsing it, whether a line is of ``event`` and has an ``epoch`` among ``epochs`` (None: any)."""
     if event is not None and f'"event":"{event}"'.encode() not in raw:
-        return False
-    if field is not None and f',"{field}":'.encode() not in raw:
         return False
     if epochs is None:
         return True

@@ -33,6 +33,9 @@ METHODS: Final = frozenset({"clear", "purge", "destroy"})
 _ACT: Final[Mapping[str, Shape]] = MappingProxyType(
     {"number": int, "by": SIGNERS, "act": _SHA256, "at": int, "clock": CLOCKS}
 )
+_HOLD: Final[Mapping[str, Shape]] = MappingProxyType(
+    {**_ACT, "hold": int, "first_epoch": int, "last_epoch": int, "ends_epoch": int}
+)
 _CASE: Final[Mapping[str, Shape]] = MappingProxyType({**_ACT, "case": CASE})
 
 OFFICE_EVENTS: Final[Mapping[str, Mapping[str, Shape]]] = MappingProxyType({
@@ -46,9 +49,9 @@ OFFICE_EVENTS: Final[Mapping[str, Mapping[str, Shape]]] = MappingProxyType({
     "recipient.suspended": _ACT,
     "recipient.resumed": _ACT,
     "recipient.removed": _ACT,
-    "hold.placed": {**_ACT, "hold": int, "kind": HOLDS, "first_epoch": int, "last_epoch": int, "ends_epoch": int},
-    "hold.confirmed": {**_ACT, "hold": int, "ends_epoch": int},
-    "hold.renewed": {**_ACT, "hold": int, "ends_epoch": int},
+    "hold.placed": {**_HOLD, "kind": HOLDS, "living_from": int},  # minutes before living_from were over by then
+    "hold.confirmed": _HOLD,
+    "hold.renewed": _HOLD,
     "hold.lifted": {**_ACT, "hold": int},
     "case.opened": _CASE,
     "case.documented": _CASE,

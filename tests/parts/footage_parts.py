@@ -24,6 +24,7 @@ from firmware.ground.errors import JailError
 from firmware.ground.ledger import Ledger
 from firmware.ground.lock import PoleLock
 from firmware.ground.log import Log
+from tests.parts.told import AN_ACT
 from tests.signing import Ed25519Key
 
 SOMEBODY = pyrage.x25519.Identity.generate()
@@ -196,5 +197,6 @@ def place_hold(parts: Parts, number: int, first: int, last: int, ends_ns: int) -
         last_epoch=last,
         ends_epoch=minute_of(ends_ns),
         living_from=living_from(parts.trust.now_ns(), parts.settings.retention_hours),
-        act="0" * 64,
+        kind="provisional",
+        **AN_ACT,
     )

@@ -17,6 +17,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -30,9 +31,12 @@ from firmware.footage.settings import LegalBases
 from firmware.ground.clock import NS_PER_SECOND
 from firmware.ground.errors import CaseError
 from firmware.ground.ledger import Ledger
-from firmware.ground.ledger_lines import Line
+from firmware.ground.ledger_lines import Line, Place
 from firmware.ground.ledger_office import OFFICE_EVENTS
 from firmware.ground.lock import PoleLock
+
+_MARK: Final = b',"act":"'
+"""What stands in each line about an act."""
 
 Instant = Callable[[], tuple[int, bool]]
 """Gives the instant by which acts are judged (UTC ns) and whether the clock is proven."""
@@ -64,7 +68,7 @@ class Journal:
         self._lock = lock
         self._signatures = signatures
         self._instant = instant
-        self._read_lines = 0
+        self._place = Place()
 
     @classmethod
     async def open(
@@ -115,7 +119,7 @@ class Journal:
         await asyncio.to_thread(self._files.write, after.number, data, given)
         # Where this raises, the next refresh finds out from the disk whether the line stands or the act is set aside.
         line = await asyncio.to_thread(lambda: self._ledger.append(name_of(act), **fields))
-        self._read_lines = self._ledger.size
+        _, self._place = await asyncio.to_thread(self._ledger.since, self._place, _MARK)  # its own line
         return self._took_effect(after, Entry(after.number, act, tuple(given), now_ns, proven, line))
 
     def signature(self, number: int, account: str) -> bytes:
@@ -127,13 +131,11 @@ class Journal:
         return found
 
     async def _catch_up(self) -> None:
-        if self._ledger.size == self._read_lines:
-            return
-        size, last = self._ledger.size, self.entries[-1].line if self.entries else -1
-        for line in await asyncio.to_thread(lambda: list(self._ledger.lines(field="act"))):
-            if line.index > last and line.event in OFFICE_EVENTS:
+        lines, place = await asyncio.to_thread(self._ledger.since, self._place, _MARK)
+        for line in lines:
+            if line.event in OFFICE_EVENTS:
                 await self._take(line)
-        self._read_lines = size
+        self._place = place
 
     async def _take(self, line: Line) -> None:
         """Judge what one line tells, and fold it in."""

@@ -19,6 +19,7 @@ from firmware.ground.ledger import Ledger
 from firmware.ground.ledger_start import start_ledger
 from tests.attacks.test_erasure import record_a_minute
 from tests.parts.footage_parts import MemoryKeystore, Silence, bench_settings, make_parts, place_hold
+from tests.parts.told import AN_ACT
 from tests.signing import Ed25519Key
 
 FIRST = 29_923_200
@@ -26,7 +27,6 @@ NOW_NS = FIRST * NS_PER_MINUTE
 HOUR_NS = 3600 * NS_PER_SECOND
 SETTINGS = bench_settings(retention_hours=4)
 HOURS = 336
-ACT = "0" * 64
 
 
 def a_ledger(folder: Path, clock: SimulatedClock | None = None) -> Ledger:
@@ -35,12 +35,19 @@ def a_ledger(folder: Path, clock: SimulatedClock | None = None) -> Ledger:
 
 def placed(ledger: Ledger, number: int, first: int, last: int, ends: int, living: int = 0) -> None:
     ledger.append(
-        "hold.placed", hold=number, first_epoch=first, last_epoch=last, ends_epoch=ends, living_from=living, act=ACT
+        "hold.placed",
+        hold=number,
+        first_epoch=first,
+        last_epoch=last,
+        ends_epoch=ends,
+        living_from=living,
+        kind="provisional",
+        **AN_ACT,
     )
 
 
 def told(ledger: Ledger, event: str, number: int, first: int, last: int, ends: int) -> None:
-    ledger.append(event, hold=number, first_epoch=first, last_epoch=last, ends_epoch=ends, act=ACT)
+    ledger.append(event, hold=number, first_epoch=first, last_epoch=last, ends_epoch=ends, **AN_ACT)
 
 
 def kept(holds: LedgerHolds, at_epoch: int, minutes: range) -> set[int]:
@@ -90,7 +97,7 @@ def test_the_fold_against_a_plain_reading_minute_by_minute(
             told(ledger, "hold.renewed", first, *spans[first], now + lasting * 5)
             model[first] = (model[first][0], now + lasting * 5)
         elif first in spans and what in ("lifted", "lapsed"):
-            fields = {"ends_epoch": now} if what == "lapsed" else {"act": ACT}
+            fields = {"ends_epoch": now} if what == "lapsed" else AN_ACT
             ledger.append(f"hold.{what}", hold=first, **fields)
             model.pop(first, None)
         if place in reads:
@@ -109,7 +116,7 @@ def test_another_process_appends_and_the_next_reading_sees_it(tmp_path: Path) ->
     custodian.append("pole.stopped")
     placed(custodian, 1, FIRST, FIRST + 4, FIRST + 100)
     assert [(hold.number, hold.first_epoch, hold.last_epoch) for hold in holds()] == [(1, FIRST, FIRST + 4)]
-    custodian.append("hold.lifted", hold=1, act=ACT)
+    custodian.append("hold.lifted", hold=1, **AN_ACT)
     assert (list(holds()), holds.highest) == ([], 1)
 
 
@@ -172,7 +179,7 @@ async def test_a_disk_full_of_held_minutes_stops_recording_and_a_lifted_hold_let
     with pytest.raises(StoreError, match=r"E-STORE-FULL.*held"):
         await eraser.make_room()
     assert parts.store.recorded() == [epoch]
-    parts.ledger.append("hold.lifted", hold=7, act=ACT)
+    parts.ledger.append("hold.lifted", hold=7, **AN_ACT)
     await eraser.make_room()
     assert parts.store.recorded() == []
 
@@ -192,7 +199,7 @@ async def test_a_damaged_and_succeeded_ledger_loses_no_hold(tmp_path: Path, dama
     ledger.append("pole.started", profile="bench", keystore="tpm2")
     placed(ledger, 2, FIRST + 1, FIRST + 1, FIRST + 9000)
     placed(ledger, 3, FIRST + 2, FIRST + 2, FIRST + 9000)
-    ledger.append("hold.lifted", hold=3, act=ACT)
+    ledger.append("hold.lifted", hold=3, **AN_ACT)
     placed(ledger, 4, FIRST + 3, FIRST + 3, FIRST + 10**8)  # somebody made it last for ever
     path = tmp_path / "ledger" / "lines.jsonl"
     path.write_bytes(DAMAGE[damage](path.read_bytes()))
@@ -202,7 +209,7 @@ async def test_a_damaged_and_succeeded_ledger_loses_no_hold(tmp_path: Path, dama
     assert kept(holds, FIRST + 8999, range(FIRST, FIRST + 9)) == {FIRST, FIRST + 1, FIRST + 2, FIRST + 3}
     assert (holds.rescued, holds.highest) == ({2, 3, 4}, 4)
     assert kept(holds, FIRST + 30 * 24 * 60, range(FIRST, FIRST + 9)) == set()  # 30 days behind its line, no longer
-    ledger.append("hold.lifted", hold=3, act=ACT)  # by an officer, in the new ledger
+    ledger.append("hold.lifted", hold=3, **AN_ACT)  # by an officer, in the new ledger
     ledger.append("hold.lapsed", hold=4, ends_epoch=FIRST + 1)
     assert kept(holds, FIRST + 8999, range(FIRST, FIRST + 9)) == {FIRST, FIRST + 1}
     assert kept(LedgerHolds(ledger, tmp_path / "ledger", HOURS), FIRST, range(FIRST, FIRST + 9)) == {FIRST, FIRST + 1}

@@ -38,6 +38,7 @@ from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, MinuteNumber, Si
 from firmware.ground.errors import KeystoreError
 from tests.parts.crashing import PowerCut, power
 from tests.parts.footage_parts import MemoryKeystore, bench_settings, frame_now, make_parts, place_hold
+from tests.parts.told import AN_ACT
 
 START_NS = 29_923_200 * NS_PER_MINUTE
 HOURS = 4
@@ -190,14 +191,14 @@ class PoleMachine(RuleBasedStateMachine):
             ends_ns = start_of(minute_of(now_ns + hours * HOUR_NS))
             self.holds[number] = Hold(hold.first_epoch, hold.last_epoch, ends_ns, number)
             span = {"first_epoch": hold.first_epoch, "last_epoch": hold.last_epoch}
-            self.parts.ledger.append("hold.renewed", hold=number, **span, ends_epoch=minute_of(ends_ns), act="0" * 64)
+            self.parts.ledger.append("hold.renewed", hold=number, **span, ends_epoch=minute_of(ends_ns), **AN_ACT)
 
     @precondition(lambda self: self.holds)
     @rule(place=st.integers(0, 10**6))
     def lift(self, place: int) -> None:
         number = sorted(self.holds)[place % len(self.holds)]
         self.gone.add(number)
-        self.parts.ledger.append("hold.lifted", hold=number, act="0" * 64)
+        self.parts.ledger.append("hold.lifted", hold=number, **AN_ACT)
         self.swept_ns = self.clock.boot_ns()
         self.runner.run(self.eraser.sweep())
 

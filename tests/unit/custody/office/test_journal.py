@@ -43,7 +43,7 @@ async def test_what_was_done_is_there_for_the_next_process(office: Office) -> No
 async def test_the_ledger_tells_codes_and_numbers_only(office: Office) -> None:
     journal = await office.found()
     await grant(office, journal)
-    *_, line = office.ledger().lines(field="act")
+    *_, line = office.ledger().lines("role.granted")
     assert line.event == "role.granted"
     assert {name: value for name, value in line.fields.items() if name != "act"} == {
         "number": 2, "by": "manager", "account": "handler", "role": "handler", "clock": "proven",
