@@ -36,14 +36,16 @@ from tools.evaluate.measure import Detector, Seen, average_precision, counts, fl
 from tools.evaluate.pictures import as_set, held_out_sets, read_coco
 
 
-def detectors(directories: Sequence[Path]) -> list[tuple[str, Detector]]:
-    """Return every detector of these model directories with its file's name."""
-    return [
-        (entry.file.removesuffix(".tflite"), Detector(directory, entry))
+def detectors(directories: Sequence[Path]) -> dict[str, Detector]:
+    """Return every detector of these model directories by its file's name; with its folder's if there are several."""
+    return {
+        (f"{directory.name}-" if len(directories) > 1 else "") + entry.file.removesuffix(".tflite"): Detector(
+            directory, entry
+        )
         for directory in directories
         for entry in read_manifest(directory).model
         if entry.task == "persons"
-    ]
+    }
 
 
 def show(rows: Sequence[table.Row], out: Path | None, name: str) -> None:
@@ -55,7 +57,7 @@ def show(rows: Sequence[table.Row], out: Path | None, name: str) -> None:
 
 def streets(asked: argparse.Namespace) -> None:
     """AP50, counting error and recall of our detectors over held-out streets."""
-    for name, detector in detectors(asked.models):
+    for name, detector in detectors(asked.models).items():
         threshold = asked.threshold or detector.threshold
         print(f"{name}, threshold {threshold}")
         for suite in asked.suite or SUITES:
@@ -144,13 +146,12 @@ def robustness(asked: argparse.Namespace) -> None:
 
 def simulated_counting(asked: argparse.Namespace) -> None:
     """Mean occupancy on streets of 1 to 60 people a minute, by day, at night and in rain."""
-    for name, detector in detectors(asked.models):
-        watched = counting.watch_all(detector, asked.minutes, asked.streets)
+    for name, watched in counting.watch_all(detectors(asked.models), asked.minutes, asked.streets).items():
         rows = [{"model": name, **row} for row in counting.report(watched)]
         show(rows, asked.out, f"counting-{name}")
         print(f"the constant that would set {name} right on the whole: {counting.gain_of(watched):.3f}\n")
         if asked.out is not None:
-            counting.draw(rows, asked.out / name)
+            counting.draw(rows, asked.out, name)
 
 
 def told_minutes(asked: argparse.Namespace) -> None:
@@ -168,15 +169,15 @@ def told_minutes(asked: argparse.Namespace) -> None:
 def empty_streets(asked: argparse.Namespace) -> None:
     """Hours of streets with nobody, full of what looks like somebody."""
     each = max(1, round(asked.hours * 60 / asked.streets))
-    for name, detector in detectors(asked.models):
-        rows = [{"model": name, **row} for row in empty.report(empty.watch_all(detector, asked.streets, each))]
-        show(rows, asked.out, f"empty-{name}")
+    for name, watched in empty.watch_all(detectors(asked.models), asked.streets, each).items():
+        show([{"model": name, **row} for row in empty.report(watched)], asked.out, f"empty-{name}")
 
 
 def by_group(asked: argparse.Namespace) -> None:
     """Recall by sex, age band and skin tone of drawn persons."""
-    for name, detector in detectors(asked.models):
-        rows = groups.report(groups.watch(detector, asked.streets, asked.slices))
+    for name, people in groups.watch(detectors(asked.models), asked.streets, asked.slices).items():
+        print(name)
+        rows = groups.report(people)
         show(rows, asked.out, f"groups-{name}")
         show(groups.widest(rows), asked.out, f"gaps-{name}")
 

@@ -194,6 +194,10 @@ def contenders(models: Sequence[Path], anchors: Path | None) -> tuple[list[Conte
             out.append(TfliteDetector(file))
         except ValueError as refused:
             left.append(str(refused))
+    names = [runner.name for runner in out]
+    for runner in out:
+        if names.count(runner.name) > 1:
+            runner.name = f"{runner.file.parent.name}/{runner.name}"
     return out, left
 
 

@@ -8,7 +8,7 @@ Clauses: 4.2(2), 6.1(3).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,32 +41,38 @@ class Watched:
     minutes: tuple[Minute, ...]
 
 
-def watch(detector: Detector, condition: str, rate: float, seed: int, minutes: int) -> Watched:
-    """Count one street for some minutes, a slice a second."""
+def watch(
+    detectors: Mapping[str, Detector], condition: str, rate: float, seed: int, minutes: int
+) -> dict[str, Watched]:
+    """Count one street for some minutes, a slice a second, with every detector; drawn once for all of them."""
     pole = POLES[seed % len(POLES)]
     scene = replace(CONDITIONS[condition], people_per_minute=rate, height=pole[0], tilt=pole[1], turn=pole[2])
     street, small = Street(scene, HELD_OUT_SEEDS + seed), np.empty(SMALL_BYTES, np.uint8)
-    out = []
+    out: dict[str, list[Minute]] = {name: [] for name in detectors}
     for minute in range(minutes):
-        counted, there = [], []
+        counted: dict[str, list[int]] = {name: [] for name in detectors}
+        there = list[int]()
         for second in range(SLICES):
             truth = street.render(float(WARM_SECONDS + minute * SLICES + second), None, small)
             there.append(persons_in(truth))
-            counted.append(counted_in(detector, small))
-        out.append(Minute(tuple(counted), tuple(there)))
-    return Watched(condition, rate, tuple(out))
+            for name, detector in detectors.items():
+                counted[name].append(counted_in(detector, small))
+        for name, counts in counted.items():
+            out[name].append(Minute(tuple(counts), tuple(there)))
+    return {name: Watched(condition, rate, tuple(told)) for name, told in out.items()}
 
 
-def watch_all(detector: Detector, minutes: int, streets: int, tell: Tell = print) -> list[Watched]:
+def watch_all(
+    detectors: Mapping[str, Detector], minutes: int, streets: int, tell: Tell = print
+) -> dict[str, list[Watched]]:
     """Watch ``streets`` streets of each condition and rate."""
-    out = []
+    out: dict[str, list[Watched]] = {name: [] for name in detectors}
     for c, condition in enumerate(CONDITIONS):
         for r, rate in enumerate(RATES):
-            out += [
-                watch(detector, condition, rate, SEED + 1_000 * c + 50 * r + number, minutes)
-                for number in range(streets)
-            ]
-        tell(f"{condition}: {len(out)} streets watched")
+            for number in range(streets):
+                for name, one in watch(detectors, condition, rate, SEED + 1_000 * c + 50 * r + number, minutes).items():
+                    out[name].append(one)
+        tell(f"{condition} watched")
     return out
 
 
@@ -111,8 +117,8 @@ def report(watched: Sequence[Watched]) -> list[dict[str, table.Cell]]:
     return rows
 
 
-def draw(rows: Sequence[table.Row], out: Path) -> None:
-    """Write charts of error and bias by rate."""
+def draw(rows: Sequence[table.Row], out: Path, model: str) -> None:
+    """Write charts of a model's error and bias by rate."""
     rates = [f"{rate:g}" for rate in RATES]
     for column, name in (("MAE", "counting-mae"), ("bias", "counting-bias")):
         values = {
@@ -123,4 +129,4 @@ def draw(rows: Sequence[table.Row], out: Path) -> None:
             for condition in CONDITIONS
         }
         title = f"{column} of mean occupancy as a share of what was there, by people a minute"
-        chart.bars(out / f"{name}.png", title, rates, values)
+        chart.bars(out / f"{name}-{model}.png", f"{model}: {title}", rates, values)

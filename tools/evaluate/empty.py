@@ -11,7 +11,7 @@ A street is commissioned first: whatever is taken for a person in half of the sl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,28 +107,36 @@ def outside(boxes: Floats, counted: npt.NDArray[np.bool_]) -> int:
     return int(counted[down, across].sum())
 
 
-def watch(detector: Detector, seed: int, minutes: int) -> Deserted:
-    """Commission a street, then watch it for ``minutes``."""
+def watch(detectors: Mapping[str, Detector], seed: int, minutes: int) -> dict[str, Deserted]:
+    """Commission a street, then watch it for ``minutes``, with every detector; drawn once for all of them."""
     scene = scene_of(np.random.default_rng([seed, 66]))
     street, small = Street(scene, HELD_OUT_SEEDS + seed, width=640), np.empty(SMALL_BYTES, np.uint8)
 
-    def look(seconds: float) -> Floats:
+    def look(seconds: float) -> list[Floats]:
         assert street.render(seconds, None, small) == ()
-        boxes, scores = detector.look(small)
-        return boxes[scores >= detector.threshold]
+        return [found[0][found[1] >= detector.threshold] for detector in detectors.values()
+                for found in (detector.look(small),)]  # fmt: skip
 
-    polygons = standing([look(5.0 + COMMISSIONING_STEP * k) for k in range(COMMISSIONING_SLICES)])
-    counted = mask(360, 640, (), tuple(polygons))
+    first = [look(5.0 + COMMISSIONING_STEP * k) for k in range(COMMISSIONING_SLICES)]
     later = 10.0 + COMMISSIONING_STEP * COMMISSIONING_SLICES
-    boxes = [look(later + k) for k in range(minutes * SLICES)]
-    return Deserted(scene, tuple(map(len, boxes)), tuple(outside(one, counted) for one in boxes), len(polygons))
+    then = [look(later + k) for k in range(minutes * SLICES)]
+    out = {}
+    for name, commissioning, boxes in zip(detectors, zip(*first, strict=True), zip(*then, strict=True), strict=True):
+        polygons = standing(commissioning)
+        counted = mask(360, 640, (), tuple(polygons))
+        kept = tuple(outside(one, counted) for one in boxes)
+        out[name] = Deserted(scene, tuple(map(len, boxes)), kept, len(polygons))
+    return out
 
 
-def watch_all(detector: Detector, streets: int, minutes: int, tell: Tell = print) -> list[Deserted]:
+def watch_all(
+    detectors: Mapping[str, Detector], streets: int, minutes: int, tell: Tell = print
+) -> dict[str, list[Deserted]]:
     """Watch many streets; tell how far it is."""
-    out = []
+    out: dict[str, list[Deserted]] = {name: [] for name in detectors}
     for number in range(streets):
-        out.append(watch(detector, SEED + number, minutes))
+        for name, one in watch(detectors, SEED + number, minutes).items():
+            out[name].append(one)
         if (number + 1) % 10 == 0:
             tell(f"{number + 1} of {streets} empty streets")
     return out

@@ -8,7 +8,7 @@ Clauses: 1 (what is worse for whom is public), 6.1(3).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from tools.evaluate.measure import Detector, Seen, asked, reckoned
 from tools.evaluate.score import HEIGHTS
 from tools.street.scene import Scene
 from tools.street.street import Street
+from tools.street.truth import PersonTruth
 
 SEED = 70_000
 TONES = ("lightest", "light", "middling light", "middling", "middling dark", "dark", "darkest")
@@ -41,29 +42,35 @@ class Someone:
     groups: tuple[tuple[str, str], ...]
 
 
-def watch(detector: Detector, streets: int, slices: int) -> list[Someone]:
-    """Look at ``streets`` streets of each light."""
-    out, small = list[Someone](), np.empty(SMALL_BYTES, np.uint8)
+def watch(detectors: Mapping[str, Detector], streets: int, slices: int) -> dict[str, list[Someone]]:
+    """Look at ``streets`` streets of each light with every detector; drawn once for all of them."""
+    out: dict[str, list[Someone]] = {name: [] for name in detectors}
+    small = np.empty(SMALL_BYTES, np.uint8)
     for number in range(streets * len(LIGHTS)):
         pole, light = POLES[number % len(POLES)], LIGHTS[number % len(LIGHTS)]
         scene = Scene(people_per_minute=RATE, light=light, height=pole[0], tilt=pole[1], turn=pole[2])  # type: ignore[arg-type] # one of the three
         street = Street(scene, HELD_OUT_SEEDS + SEED + number, width=640)
         for k in range(slices):
             truth = street.render(60.0 + STEP_SECONDS * k, None, small)
-            seen = Seen(*detector.look(small), truth)
-            for person, (height, score) in zip(
-                (p for p in truth if asked(p)), reckoned(seen).persons.tolist(), strict=True
-            ):
-                groups = (
-                    ("sex", person.sex),
-                    ("age", person.age),
-                    ("skin", TONES[person.skin]),
-                    ("mask", person.mask),
-                    ("sex x age", f"{person.sex} {person.age}"),
-                    ("light", light),
-                )
-                out.append(Someone(number, height, score >= detector.threshold, groups))
+            wanted = [person for person in truth if asked(person)]
+            for name, detector in detectors.items():
+                persons = reckoned(Seen(*detector.look(small), truth)).persons.tolist()
+                out[name] += [
+                    Someone(number, height, score >= detector.threshold, _groups(person, light))
+                    for person, (height, score) in zip(wanted, persons, strict=True)
+                ]
     return out
+
+
+def _groups(person: PersonTruth, light: str) -> tuple[tuple[str, str], ...]:
+    return (
+        ("sex", person.sex),
+        ("age", person.age),
+        ("skin", TONES[person.skin]),
+        ("mask", person.mask),
+        ("sex x age", f"{person.sex} {person.age}"),
+        ("light", light),
+    )
 
 
 def recall(people: Sequence[Someone]) -> float:

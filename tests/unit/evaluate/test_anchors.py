@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tools.evaluate import __main__ as command
-from tools.evaluate.contender import OurDetector, TfliteDetector, fitted, planar, within
+from tools.evaluate.contender import OurDetector, TfliteDetector, contenders, fitted, planar, within
 from tools.evaluate.drawn import as_set
 from tools.evaluate.pictures import held_out_sets, opened, read_coco
 from tools.evaluate.score import overlaps
@@ -122,6 +122,12 @@ def test_the_whole_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
             assert len(chart.convert("RGB").getcolors(1 << 20) or []) > 2
     fast = {row["model"]: float(row["ms"]) for row in csv.DictReader((out / "speed.csv").read_text().splitlines())}
     assert fast["street_s"] > 0
+
+
+def test_two_files_of_one_name_stay_apart(tmp_path: Path) -> None:
+    (tmp_path / "street_s.tflite").write_bytes((MODELS / "street_s.tflite").read_bytes())
+    names = [runner.name for runner in contenders([MODELS], tmp_path)[0]]
+    assert len(set(names)) == len(names) >= 2
 
 
 def test_a_set_of_drawn_streets_is_the_same_each_time() -> None:
