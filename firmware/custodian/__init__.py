@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from firmware.custodian.audit import verify_ledger
+from firmware.custodian.audit import conserve, verify_ledger
 from firmware.custodian.bundles import bundle, check, open_
 from firmware.custodian.keys import keygen, pole_key
 from firmware.custodian.language import choose
@@ -39,6 +39,7 @@ app.command()(check)
 app.command("pole-key")(pole_key)
 app.command("verify-ledger")(verify_ledger)
 audit.command("verify")(verify_ledger)
+audit.command("conserve")(conserve)
 
 
 def main() -> None:

@@ -84,6 +84,11 @@ class Growth:
             tree.append(leaf)
         return tree.size == self.checkpoint.size and tree.root() == self.checkpoint.root
 
+    def shortened(self, old: int) -> Growth:
+        """Return the same with the proofs from size ``old`` and from the last two sizes only, to be kept for years."""
+        proofs = {mark: self.proofs[mark] for mark in self.proofs if mark == old or mark in [*self.proofs][-2:]}
+        return Growth(proofs, self.first_leaf, self.leaves, self.signed, self.checkpoint)
+
     def text(self) -> str:
         """Return the text as it stands above."""
         rows = [_HEAD]

@@ -24,8 +24,9 @@ SURFACE = {
              "--pole-key", "--json"},
     "check": {"bundle_file", "--pole-key", "--json"},
     "pole-key": {"--config", "--state", "--json"},
-    "verify-ledger": {"--state", "--checkpoint", "--pole-key", "--json"},
-    "audit verify": {"--state", "--checkpoint", "--pole-key", "--json"},
+    "verify-ledger": {"--state", "--checkpoint", "--witnessed", "--witness-key", "--pole-key", "--json"},
+    "audit conserve": {"--state", "--json"},
+    "audit verify": {"--state", "--checkpoint", "--witnessed", "--witness-key", "--pole-key", "--json"},
 }  # fmt: skip
 """Every command and option an officer has. Who adds one decides about clause 7.2(2), here."""
 

@@ -83,8 +83,11 @@ class Archive:
 
     def growth(self, size: int) -> Growth | None:
         """Return what came with the accepted checkpoint of ``size``."""
-        path = self._accepted(size, "growth")
-        return growths.parse(path.read_text("utf-8"), where=str(path)) if path.exists() else None
+        for path in (self.here / "newest.growth", self._accepted(size, "growth")):
+            told = growths.parse(path.read_text("utf-8"), where=str(path)) if path.exists() else None
+            if told is not None and told.checkpoint.size == size:
+                return told
+        return None
 
     def waiting(self) -> list[Path]:
         """Return the checkpoints that still lack a proof: those that are larger than the last accepted one."""
@@ -144,7 +147,7 @@ class Archive:
         if finding in (Finding.KNOWN, Finding.OLD):
             if shown.growth is None or self._accepted(size, "growth").exists():
                 return finding is Finding.OLD
-            write_file(self._accepted(size, "growth"), text.encode())
+            self._keep_growth(shown.growth)
             return False
         if finding in ALARMS or finding is Finding.WAITING:
             room = "waiting" if finding in (Finding.WAITING, Finding.DENIED) else "evidence"
@@ -156,11 +159,18 @@ class Archive:
             write_file(path, shown.signed.encode())
             return True
         if shown.growth is not None:
-            write_file(self._accepted(size, "growth"), text.encode())
+            self._keep_growth(shown.growth)
         now = self._clock.utc_ns() // NS_PER_SECOND
         told = shown.signed if finding is Finding.LATE else self._signer.cosign(shown.signed, now, where=self.pole)
         write_file(self._accepted(size, "note"), told.encode())
         return True
+
+    def _keep_growth(self, growth: Growth) -> None:
+        newest, size = self.newest(), growth.checkpoint.size
+        if newest is None or size >= newest.size:
+            write_file(self.here / "newest.growth", growth.text().encode())
+        short = growth.shortened(newest.size if newest else 0)
+        write_file(self._accepted(size, "growth"), short.text().encode())
 
     def _look_at_waiting(self) -> None:
         """Judge again what waited for a proof, now that there is a newer one."""
