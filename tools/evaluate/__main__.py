@@ -26,6 +26,7 @@ WORKS = {
     "empty": commands.empty_streets,
     "groups": commands.by_group,
     "attributes": commands.heads,
+    "page": commands.write_page,
 }
 
 
@@ -39,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
         task.set_defaults(work=work)
         task.add_argument("--models", type=Path, action="append", help="directory with a MANIFEST.toml; repeatable")
         task.add_argument("--out", type=Path, help="folder for Markdown, CSV and PNG")
+    of["page"].add_argument("--page", type=Path, help="the page whose measured part is written anew")
     for name in ("streets", "anchors"):
         of[name].add_argument("--suite", choices=sorted(SUITES), action="append", help="held-out drawn streets")
         of[name].add_argument("--slices", type=int, default=12, help="slices a street")

@@ -27,6 +27,7 @@ from tools.evaluate import (
     groups,
     minutes,
     outbox,
+    page,
     robust,
     table,
 )
@@ -202,3 +203,11 @@ def heads(asked: argparse.Namespace) -> None:
             }
             title = f"{dimension.value}: share wrong of the answered, by share answered"
             chart.curves(asked.out / f"risk-{dimension.value}.png", title, curves, across="share answered")
+
+
+def write_page(asked: argparse.Namespace) -> None:
+    """Put what was saved in ``--out`` between the marks of the models' page, or print it."""
+    if asked.page is None:
+        print(page.text(asked.out))
+    else:
+        page.write(asked.page, asked.out)
