@@ -14,13 +14,16 @@ import typer
 
 from firmware.custodian.audit import conserve, verify_ledger
 from firmware.custodian.bundles import bundle, check, open_
+from firmware.custodian.erasures import certificate, verify
 from firmware.custodian.keys import keygen, pole_key
 from firmware.custodian.language import choose
 from firmware.custody.languages import Language
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 audit = typer.Typer(no_args_is_help=True, help="Judge records.")
+erasure = typer.Typer(no_args_is_help=True, help="Certify what was erased.")
 app.add_typer(audit, name="audit")
+app.add_typer(erasure, name="erasure")
 
 
 @app.callback()
@@ -40,6 +43,8 @@ app.command("pole-key")(pole_key)
 app.command("verify-ledger")(verify_ledger)
 audit.command("verify")(verify_ledger)
 audit.command("conserve")(conserve)
+erasure.command("certificate")(certificate)
+erasure.command("verify")(verify)
 
 
 def main() -> None:

@@ -218,6 +218,7 @@ async def test_what_the_witness_kept_as_evidence_speaks_at_the_audit(scene: Scen
     own = [scene.ledger / "checkpoint"]
     assert gather(own, [scene.witness.archive.folder], scene.key, [scene.trusted]).unsigned == 1
     assert scene.judge().lines == LINES
+    assert gather(own, [scene.witness.archive.folder], None, [scene.trusted]).unsigned == 0
 
 
 async def test_lines_newer_than_any_witness_are_said_to_be_so(scene: Scene) -> None:

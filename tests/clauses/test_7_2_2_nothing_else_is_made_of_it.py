@@ -25,6 +25,8 @@ SURFACE = {
     "check": {"bundle_file", "--pole-key", "--json"},
     "pole-key": {"--config", "--state", "--json"},
     "verify-ledger": {"--state", "--checkpoint", "--witnessed", "--witness-key", "--pole-key", "--json"},
+    "erasure certificate": {"--from", "--to", "--out", "--config", "--state", "--json"},
+    "erasure verify": {"file", "--pole-key", "--json"},
     "audit conserve": {"--state", "--json"},
     "audit verify": {"--state", "--checkpoint", "--witnessed", "--witness-key", "--pole-key", "--json"},
 }  # fmt: skip

@@ -161,7 +161,7 @@ async def test_a_witness_that_was_away_gets_in_order_what_came_meanwhile(tmp_pat
 
 
 async def test_a_witness_can_only_read_and_only_the_audits(broker: Mosquitto) -> None:
-    """What the broker's access list must say for a witness, as board/ and tools/witness/README.md ask for it."""
+    """What the broker's access list must say for a witness, as tools/witness/README.md asks for it."""
     async with broker.client(PLACE.pole) as pole, broker.client("witness") as witness:
         await witness.subscribe("jp/#", qos=1)
         await pole.publish(PLACE.topics.name(Kind.STATUS), b"s", qos=1)

@@ -105,7 +105,10 @@ def gather(
     """
     rooms = [_newest_history(folder) for folder in folders]
     found = Evidence([], rooms, key)
-    for path in [*files, *(path for room in rooms for path in sorted(room.rglob("*.note")))]:
+    notes = [path for room in rooms for path in sorted(room.rglob("*.note"))]
+    if key is None:  # then nothing tells the pole's own words from a stranger's
+        notes = [path for path in notes if path.parent.name not in _DOUBTFUL]
+    for path in [*files, *notes]:
         try:
             found.seen.append(_read(path, key, witnesses))
         except LedgerError as error:

@@ -45,19 +45,20 @@ class Span:
         return f"{iso_utc(self.first * NS_PER_MINUTE)} to {iso_utc((self.last + 1) * NS_PER_MINUTE)}"
 
 
-def parse_span(begin: str, end: str, now_ns: int) -> Span:
+def parse_span(begin: str, end: str, now_ns: int, most_minutes: int = MOST_MINUTES) -> Span:
     """Read ``--from`` (included) and ``--to`` (not included): ISO 8601 with ``Z`` or ``+09:00``, on whole minutes.
 
-    Raises :class:`CaseError` ``E-CASE-SPAN`` for anything else, an inverted or empty span, more than a day, or minutes
-    that have not ended.
+    Raises :class:`CaseError` ``E-CASE-SPAN`` for anything else, an inverted or empty span, more than ``most_minutes``
+    (whole days), or minutes that have not ended.
     """
     first, after = _minute(begin, "--from"), _minute(end, "--to")
     if after <= first:
         raise refused("--to is not after --from", f"--from {begin} --to {end}", "swap or correct them")
-    if after - first > MOST_MINUTES:
+    if after - first > most_minutes:
+        days = "a day" if most_minutes == MOST_MINUTES else f"{most_minutes // MOST_MINUTES} days"
         raise refused(
-            f"{after - first} minutes are more than a day ({MOST_MINUTES})", f"--from {begin} --to {end}",
-            "ask for what the document names, a day at a time",
+            f"{after - first} minutes are more than {days} ({most_minutes})", f"--from {begin} --to {end}",
+            f"ask for what is needed, {days} at a time",
         )  # fmt: skip
     if after > minute_of(now_ns):
         raise refused(
