@@ -27,10 +27,11 @@ from firmware.custody.keys.keyfile import unlock
 from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, SystemClock, iso_utc, minute_of
 from firmware.ground.log import Log
 from tools.broker import DemoBroker, Received, Subscriber
-from tools.demonstration import erasure, office
+from tools.demonstration import audits, erasure, office
 from tools.demonstration.poles import Corner, build_corner, film, settings_for
 from tools.demonstration.screen import record_line, screen
 from tools.street.scene import market, quiet
+from tools.witness.judge import Finding
 
 HOURS_LATER = 337
 DOCUMENT = "小捜-2026-0042"
@@ -99,6 +100,7 @@ async def _tell(story: Story, folder: Path, minutes: int, video: Path | None, se
         corners, messages = await _film(story, folder, desk, first_ns, minutes, video, seed, Log(lines))
     _judge_city(story, messages, minutes)
     _judge_memory(story, corners)
+    await _visit_witness(story, folder, corners, messages)
     bundle = await _visit_office(story, folder, desk, corners[0], first_ns, minutes)
     await _go_on_337_hours(story, folder, desk, corners[0], first_ns, minutes, bundle)
 
@@ -175,6 +177,16 @@ def _judge_memory(story: Story, corners: list[Corner]) -> None:
         story.claim(f"{pole}: {len(chunks)} chunks on its disk, every one an age file", true=bool(chunks) and sealed)
 
 
+async def _visit_witness(story: Story, folder: Path, corners: list[Corner], messages: list[Received]) -> None:
+    story.step("another organisation keeps what the poles say of their ledgers")
+    seen = await asyncio.to_thread(audits.witness, folder / "witness", corners, messages)
+    for name, count in seen.cosigned.items():
+        story.claim(f"{name}: {count} checkpoints cosigned, {seen.lines[name]} lines vouched for", true=count > 0)
+    story.claim(
+        f"a checkpoint with one letter changed: {seen.forged}, kept as evidence", true=seen.forged is Finding.FALSE
+    )
+
+
 async def _visit_office(
     story: Story, folder: Path, desk: office.Office, corner: Corner, first_ns: int, minutes: int
 ) -> Path:
@@ -225,6 +237,18 @@ async def _go_on_337_hours(
         story.say(f"ledger: {line}")
     story.claim("the pole's first act at boot was to destroy the keys, and the ledger says so", true=bool(erased))
     story.claim(f"a new bundle is refused: {refusal.split(' (')[0]}", true=refusal.startswith("E-CASE-GONE"))
+    code, answer = await asyncio.to_thread(audits.balance, settings.state)
+    sums = f"{answer.get('recorded')} recorded = {answer.get('live')} live + {answer.get('erased')} erased"
+    story.claim(f"an auditor's balance of minutes: {sums}", true=code == 0 and answer.get("recorded", 0) != 0)
+    after_ns, paper = first_ns + minutes * NS_PER_MINUTE, folder / "office" / "erased.json"
+    code, answer = await asyncio.to_thread(
+        audits.certificate, folder / "sp01-config", settings.state, first_ns, after_ns, paper
+    )
+    story.claim(
+        f"certificate of erasure, judged off line: {answer.get('erased')} minutes, {answer.get('technique')}, "
+        f"{answer.get('methods')} (a TPM would say purge)",
+        true=code == 0,
+    )
     left = list((settings.state / "footage").rglob("*.age"))
     story.claim(f"{len(left)} chunks are left on the disk", true=not left)
     keys = [key for who in (desk.a, desk.b) for key in unlock(who.key, who.passphrase.read_text)]
