@@ -32,10 +32,11 @@ from firmware.drivers.pole_keys import open_pole_keys
 from firmware.drivers.recorder_process import RecorderProcess, RecorderSettings
 from firmware.flow import run as flow_house
 from firmware.footage import run as footage_house
-from firmware.footage.clock_trust import TrustedTime, read_ratchet
+from firmware.footage.clock_files import own_line
 from firmware.footage.holds import LedgerHolds
 from firmware.footage.manifest import Origin
-from firmware.footage.parts import Parts, ratchet_in
+from firmware.footage.parts import Parts
+from firmware.footage.ports import TimeSource
 from firmware.footage.store import Store, store_errors
 from firmware.footage.table import EpochTable
 from firmware.ground.clock import Clock
@@ -230,13 +231,11 @@ async def build(
     budget: RestartBudget = FOR_EVER,
     board_encodes: bool = False,
     accept_lost_keys: bool = False,
+    time_source: TimeSource | None = None,
 ) -> Pole:
-    """Build everything on ``stack``, which closes it again. Raises PoleError; nothing runs yet."""
+    """Build all on ``stack``, which closes it; ``time_source`` vouches for ``clock`` (none in a replay). PoleError."""
     state, profile = settings.state, settings.pole.profile
-    for folder in (state, state / "city"):
-        with store_errors("E-STORE-FOLDER", folder):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    stack.enter_context(held_for_life(state / "running"))
+    _take_folder(stack, state)
     small = SmallFrames(_memory(stack, SMALL.frame_bytes, SMALL_SLOTS, profile, "small"), clock)
     main = _main_stream(stack, settings, clock, board_encodes=board_encodes)
     recording = _recording(settings, board_encodes=board_encodes)
@@ -246,7 +245,7 @@ async def build(
     stack.push_async_callback(recorder.close)
     spool = state / "city" / "outbox.sqlite"
     outbox = await stack.enter_async_context(Outbox.opened(spool, settings.place, clock, log))
-    parts = await _parts(settings, recorder, clock, log, accept_lost_keys=accept_lost_keys)
+    parts = await _parts(settings, recorder, clock, log, accept_lost_keys=accept_lost_keys, time_source=time_source)
     health = Health()
     report = PoleReport(
         settings=settings,
@@ -255,6 +254,7 @@ async def build(
         main=main,
         figures=flow_house.Figures(),
         counters=parts.counters,
+        trust=parts.trust,
         outbox=outbox,
         ledger=parts.ledger,
         clock=clock,
@@ -282,8 +282,21 @@ async def build(
     )
 
 
+def _take_folder(stack: AsyncExitStack, state: Path) -> None:
+    for folder in (state, state / "city"):
+        with store_errors("E-STORE-FOLDER", folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stack.enter_context(held_for_life(state / "running"))
+
+
 async def _parts(
-    settings: Settings, recorder: RecorderProcess, clock: Clock, log: Log, *, accept_lost_keys: bool
+    settings: Settings,
+    recorder: RecorderProcess,
+    clock: Clock,
+    log: Log,
+    *,
+    accept_lost_keys: bool,
+    time_source: TimeSource | None,
 ) -> Parts:
     state, footage, profile = settings.state, settings.state / "footage", settings.pole.profile
     keystore, signer = await open_pole_keys(settings.footage, state, settings.place.ledger_origin, log)
@@ -310,11 +323,12 @@ async def _parts(
         table=EpochTable(footage, keystore),
         ledger=ledger,
         mint=MintProcess(settings.footage.officers, profile=profile, clock=clock, log=log),
-        trust=TrustedTime(clock, read_ratchet(ratchet_in(footage))),
+        trust=own_line(clock, footage),
         clock=clock,
         lock=lock,
         log=log,
         holds=holds,
+        time_source=time_source,
         accept_lost_keys=accept_lost_keys,
     )
 

@@ -25,6 +25,7 @@ from rich.console import Console
 
 from firmware.assembly import FOR_EVER, ONCE, SMALL, Pole, build
 from firmware.camera.frames import MainFrames, PictureFormat
+from firmware.drivers.chrony import ChronyTime
 from firmware.drivers.mqtt import connector
 from firmware.drivers.picamera import PiCamera
 from firmware.drivers.picamera_library import Library, load_library
@@ -87,6 +88,7 @@ async def _run(settings: Settings, video: Path | None) -> None:
             log=log,
             connect=connect,
             budget=FOR_EVER,
+            time_source=ChronyTime(log) if settings.footage.time_source == "chrony" else None,
             board_encodes=library is not None and library.board_encodes,
         )
         camera = _video(pole, video, None) if video else _pi_camera(pole, library)

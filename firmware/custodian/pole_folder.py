@@ -19,8 +19,7 @@ from firmware.custody.bundle.making import Holdings
 from firmware.custody.keys.pole_key import PoleKey
 from firmware.custody.pole_file import PoleFile
 from firmware.drivers.pole_keys import open_pole_keys
-from firmware.footage.clock_trust import TrustedTime, read_ratchet
-from firmware.footage.parts import ratchet_in
+from firmware.footage.clock_files import followed_line
 from firmware.footage.settings import FootageSettings
 from firmware.footage.store import Store
 from firmware.footage.table import EpochTable
@@ -62,7 +61,8 @@ async def open_holdings(config_folder: Path, state: Path | None) -> Holdings:
         lock=PoleLock(folder / "lock"),
         signer=signer,
         clock=clock,
-        trust=TrustedTime(clock, read_ratchet(ratchet_in(store.folder))),
+        trust=followed_line(clock, store.folder),
+        release_open=lambda: pole.profile == "bench" or followed_line(clock, store.folder).settled,
         retention_hours=footage.retention_hours,
     )
 

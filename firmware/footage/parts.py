@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from firmware.footage.clock_files import ratchet_in
 from firmware.footage.clock_trust import TrustedTime
 from firmware.footage.manifest import Origin
-from firmware.footage.ports import Mint, Recorder
+from firmware.footage.ports import Mint, Recorder, TimeSource
 from firmware.footage.retention import Hold
 from firmware.footage.settings import FootageSettings
 from firmware.footage.store import Store
@@ -66,6 +67,7 @@ class Parts:
     lock: PoleLock
     log: Log
     holds: Callable[[], Sequence[Hold]] = no_holds
+    time_source: TimeSource | None = None
     accept_lost_keys: bool = False
     counters: Counters = field(default_factory=Counters)
 
@@ -77,8 +79,3 @@ class Parts:
     def ratchet_path(self) -> Path:
         """Where the latest instant is kept."""
         return ratchet_in(self.store.folder)
-
-
-def ratchet_in(folder: Path) -> Path:
-    """Return where the ratchet stands in the footage folder."""
-    return folder / "clock.ratchet"

@@ -1,6 +1,6 @@
 """What the footage house needs from outside itself.
 
-Knows:  frames of the main stream, slots for secrets, public keys.
+Knows:  frames of the main stream, slots for secrets, public keys, who vouches for UTC.
 Never:  how a frame is encoded, where a secret lies, how a child is jailed.
 Leaves: nothing; drivers implement these ports.
 Clauses: 7.3(1)1 (the secret's place), 7.1(1) (pixels in, ciphertext out), 7.1(3) (a secret can be destroyed).
@@ -122,6 +122,24 @@ class MintedEpoch:
     epoch: MinuteNumber
     recipient: str
     sealed_identity: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkTime:
+    """The machine's UTC agrees with an authenticated source to ``uncertainty_ms`` (root distance, rounded up).
+
+    ``sample_age_seconds``: how long ago that source last answered, by the time daemon's reckoning.
+    """
+
+    uncertainty_ms: int
+    sample_age_seconds: int
+
+
+class TimeSource(Protocol):
+    """Tells whether the machine's UTC is synchronised to a source that proves who it is."""
+
+    async def read(self) -> NetworkTime | None:
+        """Return the present standing; None where nothing is proven, for whatever reason. Never raises PoleError."""
 
 
 class Mint(Protocol):

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from firmware.camera.frames import MainFrames, Packets, StreamEnded
-from firmware.footage.clock_trust import Step, keep_ratchet
 from firmware.footage.fsck import Checker, Findings
 from firmware.footage.manifest import ClockEntry, GapReason
 from firmware.footage.parts import Parts
 from firmware.footage.recording import Clerk, Filming
 from firmware.footage.sweep import Eraser
+from firmware.footage.timekeeping import Timekeeper, tell_step
 from firmware.footage.untold import untold
 from firmware.ground.clock import NS_PER_SECOND, MinuteNumber, minute_of, start_of
 from firmware.ground.errors import PoleError
@@ -39,6 +39,8 @@ async def run(frames: MainFrames | Packets, parts: Parts) -> None:
     """
     eraser = Eraser(parts)
     await boot(parts, eraser)
+    timekeeper = Timekeeper(parts, eraser)
+    await timekeeper.begin()
     clerk = Clerk()
     filming = Filming(parts, clerk, needs_keyframe=isinstance(frames, Packets), want_keys=eraser.sweep)
     gap = await asyncio.to_thread(_gap_before, parts)
@@ -46,7 +48,7 @@ async def run(frames: MainFrames | Packets, parts: Parts) -> None:
         filming.open_gap(*gap)
     try:
         async with asyncio.TaskGroup() as group:
-            helpers = [group.create_task(clerk.run()), group.create_task(eraser.keep_sweeping())]
+            helpers = [group.create_task(work) for work in (clerk.run(), eraser.keep_sweeping(), timekeeper.run())]
             try:
                 await _film(frames, parts, filming, clerk, eraser)
             finally:
@@ -150,24 +152,13 @@ async def _tick(
         await parts.clock.sleep_until_boot(parts.clock.boot_ns() + _TICK_NS)
         step = parts.trust.observe()
         if step is not None:
-            await clerk.give(functools.partial(_tell_step, parts, step))
+            await clerk.give(functools.partial(tell_step, parts, step))
         async with gate:
             if not frames_in_hand():
                 await filming.tick()
         if (here := minute_of(parts.trust.now_ns())) != minute:
             minute = here
-            await clerk.give(functools.partial(_each_minute, parts, eraser))
-
-
-async def _tell_step(parts: Parts, step: Step) -> None:
-    note = parts.note("clock.stepped", seconds=step.seconds, proven="yes" if step.followed else "no")
-    await parts.lock.during(note)
-
-
-async def _each_minute(parts: Parts, eraser: Eraser) -> None:
-    async with parts.lock.held():  # a sweep may be keeping it too
-        await asyncio.to_thread(keep_ratchet, parts.ratchet_path, parts.trust.now_ns())
-    await eraser.make_room()
+            await clerk.give(eraser.make_room)
 
 
 async def _wind_up(parts: Parts, filming: Filming, clerk: Clerk) -> None:

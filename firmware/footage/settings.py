@@ -98,7 +98,10 @@ class LegalBases(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class FootageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Security footage of one pole. Sizes in pixels, times in the unit of the name."""
+    """Security footage of one pole. Sizes in pixels, times in the unit of the name.
+
+    ``time_source``: who proves UTC; ``officer``: nobody but an officer's signed time; ``none``: on a bench only.
+    """
 
     officers: Officers
     enabled: bool = True
@@ -114,6 +117,7 @@ class FootageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     tcti: Annotated[str, Meta(pattern=r"^(device|swtpm|tabrmd)(:[A-Za-z0-9_./,=:-]+)?$")] = "device:/dev/tpmrm0"
     nv_index: Annotated[int, Meta(ge=0x0150_0000, le=0x01BF_FFFE)] = 0x0150_0010
     signing_handle: Annotated[int, Meta(ge=0x8100_0000, le=0x817F_FFFF)] = 0x8101_5000
+    time_source: Literal["chrony", "officer", "none"] = "chrony"
     min_free_bytes: Annotated[int, Meta(ge=0)] = 256 * 1024 * 1024
     min_free_percent: Annotated[int, Meta(ge=0, le=50)] = 5
     stall_seconds: Annotated[int, Meta(ge=1, le=60)] = 5
@@ -147,6 +151,14 @@ class FootageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
                 where=f"{where}: keystore",
                 clause="7.3(1)1",
                 todo='set keystore = "tpm2", or profile = "bench" on a bench',
+            )
+        if self.time_source == "none":
+            raise ConfigError(
+                "E-CONFIG-LAW",
+                "nothing would ever prove this pole's clock, so footage could never be handed out",
+                where=f"{where}: time_source",
+                clause="7.1(3)",
+                todo='set time_source = "chrony" (NTS), or "officer" where there is no network',
             )
         if len(self.officers.groups) == 1:
             raise ConfigError(

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Final, Literal
+from typing import Final
 
 from firmware.footage import recipients
-from firmware.footage.clock_trust import keep_ratchet
+from firmware.footage.clock_trust import ProvenBy, keep_ratchet
 from firmware.footage.epochs import Run, RunKind, runs_of
 from firmware.footage.parts import Parts
 from firmware.footage.ports import MintedEpoch
@@ -47,6 +47,7 @@ class Eraser:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._sweeping = asyncio.Lock()
 
     async def boot(self) -> None:
         """Load the table, finish what a crash left, purge. Raises KeystoreError, StoreError, LedgerError.
@@ -59,19 +60,28 @@ class Eraser:
     async def sweep(self) -> None:
         """Destroy what is due now and make the coming hours' keys. Raises KeystoreError, StoreError, LedgerError."""
         parts = self._parts
-        here = minute_of(parts.trust.now_ns())
-        fresh, failure = await self._mint(here)
-        await parts.lock.during(self._rewrite_due(fresh, here))
+        async with self._sweeping:  # two at once would both mint the same hours
+            here = minute_of(parts.trust.now_ns())
+            fresh, failure = await self._mint(here)
+            await parts.lock.during(self._rewrite_due(fresh, here))
         if failure and parts.table.recipient_of(MinuteNumber(here + 1)) is None:
             raise failure
 
-    async def prove_time(self, source: Literal["network", "officer"], uncertainty_ms: int) -> None:
-        """Take UTC as proven (authenticated network time, an officer's signed time), say so, and sweep by it."""
+    async def prove_time(self, source: ProvenBy, uncertainty_ms: int) -> None:
+        """Take UTC as proven (authenticated network time, an officer's signed time), say so, and erase by it.
+
+        Raises what :meth:`sweep` does: then the time is proven but not settled, and footage stays locked.
+        """
         parts = self._parts
         gained_seconds = parts.trust.confirm(source, uncertainty_ms)
-        await parts.lock.during(parts.note("clock.proven", uncertainty_ms=uncertainty_ms))
+        await parts.lock.during(parts.note("clock.proven", source=source, uncertainty_ms=uncertainty_ms))
         parts.log.event("footage.time_proven", source=source, gained_seconds=gained_seconds)
+        await self.purge_by_proven_time()
+
+    async def purge_by_proven_time(self) -> None:
+        """Erase what is due by the line as it is proven now; only after that footage may leave. Raises as sweep."""
         await self.sweep()
+        self._parts.trust.purged()
 
     async def keep_sweeping(self) -> None:
         """Sweep for ever: every 55 minutes of elapsed time, or a minute after a failure."""

@@ -15,13 +15,16 @@ import asyncio
 import heapq
 import itertools
 import time
+import uuid
 from datetime import UTC, datetime, timedelta
-from typing import NewType, Protocol
+from pathlib import Path
+from typing import Final, NewType, Protocol
 
 NS_PER_SECOND = 1_000_000_000
 NS_PER_MINUTE = 60 * NS_PER_SECOND
 _SETTLING_ROUNDS = 8
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 MinuteNumber = NewType("MinuteNumber", int)
 """Whole UTC minutes since 1970-01-01T00:00Z; also the number of the footage epoch that begins then."""
@@ -60,6 +63,9 @@ class Clock(Protocol):
     def boot_ns(self) -> int:
         """Nanoseconds since boot, sleep included (CLOCK_BOOTTIME); never steps."""
 
+    def boot_id(self) -> str:
+        """Name of this boot of the machine; ``boot_ns`` of two processes may be compared only under the same one."""
+
     def stopwatch_ns(self) -> int:
         """Nanoseconds of this machine's own monotonic clock, whatever the world's time does."""
 
@@ -81,6 +87,10 @@ class SystemClock:
         """See :class:`Clock`."""
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
+    def boot_id(self) -> str:
+        """See :class:`Clock`; the kernel's random number of this boot."""
+        return _BOOT_ID.read_text("ascii").strip()
+
     def stopwatch_ns(self) -> int:
         """See :class:`Clock`."""
         return time.monotonic_ns()
@@ -99,9 +109,10 @@ class SystemClock:
 class SimulatedClock:
     """A world whose time is moved by its owner: a replay follows its video, a test jumps a fortnight."""
 
-    def __init__(self, utc_ns: int, boot_ns: int = NS_PER_MINUTE) -> None:
+    def __init__(self, utc_ns: int, boot_ns: int = NS_PER_MINUTE, boot_id: str | None = None) -> None:
         self._utc_ns = utc_ns
         self._boot_ns = boot_ns
+        self._boot_id = boot_id or str(uuid.uuid4())
         self._order = itertools.count()
         self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
         self._boot_sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
@@ -113,6 +124,10 @@ class SimulatedClock:
     def boot_ns(self) -> int:
         """See :class:`Clock`."""
         return self._boot_ns
+
+    def boot_id(self) -> str:
+        """See :class:`Clock`; each simulated world has its own."""
+        return self._boot_id
 
     def stopwatch_ns(self) -> int:
         """See :class:`Clock`; the real machine's."""

@@ -76,7 +76,9 @@ EVENTS: Final[Mapping[str, Mapping[str, Shape]]] = MappingProxyType({
     "store.checked": {"removed": int, "damaged": int, "unlisted": int},
     "chunk.damaged": {"epoch": int, "sequence": int},
     "clock.stepped": {"seconds": int, "proven": frozenset({"yes", "no"})},
-    "clock.proven": {"uncertainty_ms": int},
+    "clock.started": {"source": frozenset({"machine", "ratchet", "running"}), "forward_seconds": int},
+    "clock.proven": {"source": frozenset({"network", "officer"}), "uncertainty_ms": int},
+    "clock.lost": {"reason": frozenset({"source", "drift", "step", "restart"})},
     "hold.lapsed": {"hold": int, "ends_epoch": int},  # ended by itself; written by the sweep that first saw it
     "case.bundled": {"document": SHA256, **_SPAN, "missing_epochs": int},  # epochs: handed out; missing: gone already
     "case.abandoned": {"bundled_line": int},  # announced by that line, then not finished: nothing was handed out

@@ -36,7 +36,7 @@ def bench_settings() -> tuple[PoleSettings, FlowSettings, FootageSettings]:
             models_directory="models",
         ),
         FlowSettings(),
-        FootageSettings(officers=Officers(a=(NOBODY_A,), b=(NOBODY_B,)), keystore="software"),
+        FootageSettings(officers=Officers(a=(NOBODY_A,), b=(NOBODY_B,)), keystore="software", time_source="none"),
     )
 
 

@@ -20,10 +20,11 @@ from firmware.city.payload import describe
 from firmware.city.publisher import Progress
 from firmware.city.standing import SystemState, reason_code
 from firmware.flow.run import Figures
+from firmware.footage.clock_trust import TrustedTime
 from firmware.footage.parts import Counters
 from firmware.ground.clock import Clock, iso_utc
 from firmware.ground.ledger import Ledger
-from firmware.upkeep.status import StatusReport
+from firmware.upkeep.status import ClockShown, StatusReport
 from firmware.upkeep.whole import Settings
 
 SystemName = Literal["camera", "flow", "footage", "city"]
@@ -58,6 +59,7 @@ class PoleReport:
     main: SlotPool
     figures: Figures
     counters: Counters
+    trust: TrustedTime
     outbox: Outbox
     ledger: Ledger
     clock: Clock
@@ -133,6 +135,7 @@ class PoleReport:
             keystore=self.settings.footage.keystore if self.settings.footage.enabled else "none",
             officers={name: _fingerprints(group) for name, group in zip(officers.names, officers.groups, strict=True)},
             missing_walls=tuple(self.missing_walls()),
+            clock=self._clock() if self.settings.footage.enabled else None,
             counters=self.totals(),
         )
 
@@ -165,6 +168,16 @@ class PoleReport:
             "records_unkept": self.outbox.counters.unkept,
             "egress_blocked": self.outbox.counters.egress_blocked,
         }
+
+    def _clock(self) -> ClockShown:
+        state = self.trust.state
+        return ClockShown(
+            source=state.source,
+            proven=state.proven,
+            settled=self.trust.settled,
+            uncertainty_ms=state.uncertainty_ms,
+            line_ahead_ms=(self.trust.now_ns() - self.clock.utc_ns()) // 1_000_000,
+        )
 
     def _system(self, name: Literal["flow", "footage"]) -> SystemState:
         camera, own = self.health.states["camera"], self.health.states[name]

@@ -1,6 +1,6 @@
 """status.json: how this pole is, for the person who stands in front of it.
 
-Knows:  a state and a reason for each system, the keystore's kind, fingerprints of officers' keys, counters.
+Knows:  a state and a reason for each system, who vouches for the clock, the keystore's kind, officers' keys, counters.
 Never:  a count of people, a minute's record, a case, a document number, free text.
 Leaves: one file, replaced whole every minute; a table or JSON for ``pole status``.
 Clauses: 5.1 (each system by itself), 7.3(1)1 (who could open footage is visible), 6.2(2).
@@ -18,6 +18,7 @@ from rich.table import Table
 
 from firmware.city.shapes import PoleId
 from firmware.city.standing import SystemState
+from firmware.footage.clock_trust import Source
 from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, Clock, iso_utc
 from firmware.ground.durable import write_file
 from firmware.ground.errors import StoreError
@@ -27,6 +28,25 @@ STALE_MINUTES: Final = 3
 """A status older than that was not written by a pole that runs."""
 
 Code = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:+/-]{1,96}$")]
+
+
+class ClockShown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How good the clock is that ages follow. ``settled``: proven, and what was due by it erased: footage may leave.
+
+    ``uncertainty_ms`` is -1 where nothing is known; ``line_ahead_ms`` is the line of ages less the machine's UTC.
+    """
+
+    source: Source
+    proven: bool
+    settled: bool
+    uncertainty_ms: int
+    line_ahead_ms: int
+
+    def words(self) -> str:
+        """Return who vouches for it, and how closely."""
+        width = f", ±{self.uncertainty_ms / 1000:g} s" if self.uncertainty_ms >= 0 else ""
+        ahead = self.line_ahead_ms / 1000
+        return f"{self.source}{width}" + (f"; ages are judged {ahead:+.0f} s from UTC" if abs(ahead) >= 2 else "")
 
 
 class StatusReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -46,6 +66,7 @@ class StatusReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     keystore: Literal["software", "tpm2", "none"] = "none"
     officers: dict[Code, tuple[Code, ...]] = {}
     missing_walls: tuple[Code, ...] = ()
+    clock: ClockShown | None = None
     counters: dict[Code, int] = {}
 
     def warnings(self) -> list[str]:
@@ -55,6 +76,8 @@ class StatusReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             found.append("software keystore: a copied secret file reopens erased footage; for a bench only (7.3(1)1)")
         if self.profile == "bench":
             found.append("profile bench: walls may be missing; not for a street")
+        if self.clock is not None and not self.clock.settled:
+            found.append("the clock is not proven: nothing is handed out until it is (7.1(3))")
         if self.missing_walls:
             found.append(f"walls that this machine could not build: {', '.join(self.missing_walls)}")
         return found
@@ -114,6 +137,9 @@ def render(report: StatusReport, now_utc_ns: int) -> Table:
     for name, state in (("people flow", report.flow), ("footage", report.footage), ("city", report.city)):
         colour = {"running": "green", "failed": "bold red", "degraded": "yellow"}.get(state.state, "white")
         table.add_row(name, f"[{colour}]{state.state}[/]", state.reason)
+    if report.clock is not None:
+        clock = "[green]proven[/]" if report.clock.settled else "[yellow]not proven[/]"
+        table.add_row("clock", clock, report.clock.words())
     table.add_row("keystore", report.keystore, "")
     for group, fingerprints in sorted(report.officers.items()):
         table.add_row(f"officers {group}", str(len(fingerprints)), "\n".join(fingerprints))

@@ -10,11 +10,11 @@ from typing import Literal
 
 import pyrage
 
-from firmware.footage.clock_trust import TrustedTime, read_ratchet
+from firmware.footage.clock_files import own_line
 from firmware.footage.holds import LedgerHolds, living_from
 from firmware.footage.manifest import Origin
-from firmware.footage.parts import Parts, ratchet_in
-from firmware.footage.ports import ChunkFacts, Keystore, LentFrame, Mint, MintedEpoch, SecretSlot
+from firmware.footage.parts import Parts
+from firmware.footage.ports import ChunkFacts, Keystore, LentFrame, Mint, MintedEpoch, SecretSlot, TimeSource
 from firmware.footage.retention import Hold
 from firmware.footage.settings import FootageSettings, Officers
 from firmware.footage.store import Store
@@ -166,6 +166,7 @@ def make_parts(
     holds: Callable[[], Sequence[Hold]] | None = None,
     log: Log | None = None,
     accept_lost_keys: bool = False,
+    time_source: TimeSource | None = None,
 ) -> Parts:
     state.mkdir(exist_ok=True)
     store = Store(state / "footage")
@@ -179,12 +180,13 @@ def make_parts(
         table=EpochTable(store.folder, keystore),
         ledger=ledger,
         mint=mint or QuickMint(),
-        trust=TrustedTime(clock, read_ratchet(ratchet_in(store.folder))),
+        trust=own_line(clock, store.folder),
         clock=clock,
         lock=PoleLock(state / "lock"),
         log=log or Log(Silence()),
         holds=holds or LedgerHolds(ledger, state / "ledger", settings.retention_hours),
         accept_lost_keys=accept_lost_keys,
+        time_source=time_source,
     )
 
 

@@ -97,6 +97,7 @@ class SmallPole:
         self.ledger = Ledger.open(state / "ledger", key, clock)
         self.lock = PoleLock(state / "lock")
         self.identities = dict[int, x25519.Identity]()
+        self.clock_proven = True
 
     @classmethod
     async def begin(
@@ -119,7 +120,9 @@ class SmallPole:
         ledger = Ledger.open(self.state / "ledger", self.key, self.clock, mend=False)
         lock = PoleLock(self.state / "lock")
         trust = TrustedTime(self.clock)
-        return Holdings("sp03", self.store, self._open_table(), ledger, lock, self.key, self.clock, trust, 336)
+        table = self._open_table()
+        release_open = lambda: self.clock_proven  # noqa: E731 - a field's value, asked later
+        return Holdings("sp03", self.store, table, ledger, lock, self.key, self.clock, trust, 336, release_open)
 
     def _open_table(self) -> EpochTable:
         return EpochTable(self.state / "footage", self.keystore)

@@ -20,9 +20,7 @@ from firmware.assembly import ONCE, build
 from firmware.custody.bundle.making import Holdings, make_bundle
 from firmware.custody.bundle.span import Span
 from firmware.drivers.pole_keys import open_pole_keys
-from firmware.footage.clock_trust import TrustedTime, read_ratchet
 from firmware.footage.epochs import TableFile
-from firmware.footage.parts import ratchet_in
 from firmware.footage.run import boot
 from firmware.footage.sweep import Eraser
 from firmware.footage.table import EpochTable
@@ -61,7 +59,8 @@ async def boot_later(settings: Settings, utc_ns: int, span: Span, out: Path) -> 
             lock=parts.lock,
             signer=signer,
             clock=clock,
-            trust=TrustedTime(clock, read_ratchet(ratchet_in(parts.store.folder))),
+            trust=parts.trust,
+            release_open=lambda: True,  # a bench: nobody proves a simulated clock
             retention_hours=settings.footage.retention_hours,
         )
         try:

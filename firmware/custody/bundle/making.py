@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -43,7 +43,8 @@ _BESIDES_BYTES_A_MINUTE: Final = 16 * 1024
 class Holdings:
     """What the custodian works on at a pole. The ledger may have been opened without the lock.
 
-    ``trust`` gives the instant by which ages are judged.
+    ``trust`` gives the instant by which ages are judged; ``release_open`` tells, asked under the lock, whether that
+    instant is proven and everything due by it erased (a bench may say so without proof).
     """
 
     pole: str
@@ -55,6 +56,7 @@ class Holdings:
     clock: Clock
     trust: TrustedTime
     retention_hours: int
+    release_open: Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,8 @@ class _Announced:
 async def make_bundle(holdings: Holdings, document: str, span: Span, out: Path) -> Index:
     """Write the bundle of ``span`` to ``out`` (must not exist) and return its index.
 
-    Minutes that are gone are listed in it. Raises :class:`CaseError`: E-CASE-DOCUMENT, E-CASE-GONE, E-CASE-NOTHING,
-    E-CASE-OUT, E-CASE-ROOM; besides what store, table, keystore and ledger raise.
+    Minutes that are gone are listed in it. Raises :class:`CaseError`: E-CASE-DOCUMENT, E-CASE-CLOCK, E-CASE-GONE,
+    E-CASE-NOTHING, E-CASE-OUT, E-CASE-ROOM; besides what store, table, keystore and ledger raise.
     """
     number = index.document_number(document)
     announced = await holdings.lock.during(_announce(holdings, number, span, out))
@@ -86,16 +88,19 @@ async def _announce(holdings: Holdings, number: str, span: Span, out: Path) -> _
     ledger = holdings.ledger
     await asyncio.to_thread(_refuse_existing, out)
     await asyncio.to_thread(ledger.refresh)
-    await holdings.table.load(minute_of(holdings.clock.utc_ns()), repair=False)
-    identities = await holdings.table.sealed_identities([MinuteNumber(epoch) for epoch in span.minutes])
-    now_ns = holdings.trust.now_ns()
-    expired = due(identities, (), now_ns, retention_hours=holdings.retention_hours, horizon_seconds=0)  # 7.1(3)
-    found = await asyncio.to_thread(survey, span, identities.keys(), expired, holdings.store, ledger)
     fields: dict[str, Value] = {
         "document": index.document_hash(number),
         "first_epoch": span.first,
         "last_epoch": span.last,
     }
+    if not await asyncio.to_thread(holdings.release_open):
+        await asyncio.to_thread(lambda: ledger.append("bundle.refused", **fields, reason="clock"))
+        raise _unproven(holdings)
+    await holdings.table.load(minute_of(holdings.clock.utc_ns()), repair=False)
+    identities = await holdings.table.sealed_identities([MinuteNumber(epoch) for epoch in span.minutes])
+    now_ns = holdings.trust.now_ns()
+    expired = due(identities, (), now_ns, retention_hours=holdings.retention_hours, horizon_seconds=0)  # 7.1(3)
+    found = await asyncio.to_thread(survey, span, identities.keys(), expired, holdings.store, ledger)
     if not found.minutes:
         reason = "gone" if _gone(found) else "nothing"
         await asyncio.to_thread(lambda: ledger.append("bundle.refused", **fields, reason=reason))
@@ -212,6 +217,17 @@ def _refuse_too_small(found: Survey, out: Path) -> None:
             where=str(out),
             todo="use a larger medium, or ask for fewer minutes at a time",
         )
+
+
+def _unproven(holdings: Holdings) -> CaseError:
+    return CaseError(
+        "E-CASE-CLOCK",
+        "this pole's clock is not proven, so nobody can tell which minutes are past their 336 hours",
+        where=holdings.pole,
+        todo="pole-custodian time show says why: wait until the network proves it, or sign the time"
+        " (pole-custodian time challenge)",
+        clause="7.1(3)",
+    )
 
 
 def _gone(found: Survey) -> bool:

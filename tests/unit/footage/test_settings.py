@@ -66,6 +66,10 @@ def test_a_pole_refuses_what_only_a_bench_may_have() -> None:
         with pytest.raises(ConfigError, match="E-CONFIG-LAW") as raised:
             unfit.refuse_unfit("pole")
         assert raised.value.clause == "7.3(1)1"
+    unproven = bench_settings(time_source="none", keystore="tpm2")
+    unproven.refuse_unfit("bench")
+    with pytest.raises(ConfigError, match="time_source"):
+        unproven.refuse_unfit("pole")
 
 
 def test_an_unknown_key_is_named() -> None:

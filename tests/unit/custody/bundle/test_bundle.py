@@ -291,3 +291,17 @@ def test_the_manifest_of_the_small_pole_is_the_real_one(pole: SmallPole) -> None
     data = pole.store.manifest_bytes(FIRST)
     assert data is not None
     assert manifests.decode(data).encoded() == data
+
+
+async def test_nothing_leaves_while_time_is_unproven_and_the_refusal_is_on_record(
+    pole: SmallPole, tmp_path: Path
+) -> None:
+    pole.clock_proven = False
+    error = await refused(pole, tmp_path / "bundle.tar")
+    assert (error.code, error.clause) == ("E-CASE-CLOCK", "7.1(3)")
+    assert "time challenge" in error.todo
+    pole.ledger.refresh()
+    (refusal,) = pole.ledger.lines("bundle.refused")
+    assert (refusal.fields["reason"], refusal.fields["document"]) == ("clock", index.document_hash(DOCUMENT))
+    pole.clock_proven = True
+    await make_bundle(pole.holdings(), DOCUMENT, ALL, tmp_path / "bundle.tar")
