@@ -15,6 +15,7 @@ import typer
 from firmware.custodian.audit import conserve, verify_ledger
 from firmware.custodian.bundles import bundle, check, open_
 from firmware.custodian.erasures import certificate, verify
+from firmware.custodian.clock import time
 from firmware.custodian.keys import keygen, pole_key
 from firmware.custodian.language import choose
 from firmware.custody.languages import Language
@@ -24,6 +25,7 @@ audit = typer.Typer(no_args_is_help=True, help="Judge records.")
 erasure = typer.Typer(no_args_is_help=True, help="Certify what was erased.")
 app.add_typer(audit, name="audit")
 app.add_typer(erasure, name="erasure")
+app.add_typer(time, name="time")
 
 
 @app.callback()

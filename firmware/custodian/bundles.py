@@ -54,13 +54,14 @@ def bundle(
     """On a pole: hand out the sealed minutes a document asks for. Recorded in the ledger before anything leaves."""
     with answering(as_json=as_json) as answer:
         span = parse_span(begin, end, SystemClock().utc_ns())
-        made = asyncio.run(_bundle(config_folder, state, document, span, out))
+        made, proven = asyncio.run(_bundle(config_folder, state, document, span, out))
         missing, damaged = describe(made.missing), len(made.damaged)
         answer(
-            {"file": str(out), "asked": span.text(), **_summary(made)},
+            {"file": str(out), "asked": span.text(), "clock_proven": proven, **_summary(made)},
             f"bundle       {out}\nminutes      {len(made.epochs)} of {span.count}\nledger line  n={made.ledger_line}"
             + (f"\nnot in it    {missing}" if missing else "")
-            + (f"\ndamaged      {damaged} chunks already lay damaged on the pole" if damaged else ""),
+            + (f"\ndamaged      {damaged} chunks already lay damaged on the pole" if damaged else "")
+            + ("" if proven else "\nclock        not proven: only a bench hands out all the same"),
         )
 
 
@@ -111,8 +112,9 @@ def check(bundle_file: BundleFile, *, pole_key: PoleKeyFile = None, as_json: Jso
         )
 
 
-async def _bundle(config_folder: Path, state: Path | None, document: str, span: Span, out: Path) -> Index:
-    return await make_bundle(await open_holdings(config_folder, state), document, span, out)
+async def _bundle(config_folder: Path, state: Path | None, document: str, span: Span, out: Path) -> tuple[Index, bool]:
+    holdings = await open_holdings(config_folder, state)
+    return await make_bundle(holdings, document, span, out), holdings.trust.settled
 
 
 def _summary(made: Index) -> Facts:

@@ -38,7 +38,7 @@ class Challenge(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """What an officer was asked to sign, and when (time since boot, ns)."""
 
     version: Literal[1] = 1
-    nonce: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}$")]
+    nonce: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
     boot_id: BootId
     boot_ns: Elapsed
 
