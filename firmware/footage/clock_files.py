@@ -20,6 +20,7 @@ from msgspec import Meta
 from firmware.footage.clock_trust import LineRecord, TrustedTime, keep_clock_file, keep_ratchet, read_ratchet
 from firmware.ground.clock import NS_PER_SECOND, Clock
 from firmware.ground.durable import remove_file
+from firmware.ground.errors import StoreError
 
 SILENT_SECONDS: Final = 180
 """A line not shown again for so long comes from a pole that does not run: its proof is not taken over."""
@@ -113,6 +114,11 @@ def write_record(path: Path, record: msgspec.Struct) -> None:
 
 
 def drop_record(path: Path) -> None:
-    """Remove it durably. Raises OSError."""
-    if path.exists():
-        remove_file(path)
+    """Remove it durably. Raises StoreError."""
+    try:
+        if path.exists():
+            remove_file(path)
+    except OSError as error:
+        raise StoreError(
+            "E-STORE-WRITE", f"cannot remove: {error.strerror}", where=str(path), todo="check the disk"
+        ) from None

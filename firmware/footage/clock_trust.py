@@ -54,7 +54,7 @@ class _Limit:
 
 _LIMITS: Final = {
     "network": _Limit(lasts_seconds=_DAY_SECONDS, most_ms=10_000),
-    "officer": _Limit(lasts_seconds=31 * _DAY_SECONDS, most_ms=600_000),
+    "officer": _Limit(lasts_seconds=31 * _DAY_SECONDS, most_ms=900_000),
 }
 
 

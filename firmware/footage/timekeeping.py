@@ -17,7 +17,7 @@ import asyncio
 from typing import Final
 
 from firmware.footage.clock_files import WORD_SECONDS, OfficerWord, drop_record, read_record, show_line, word_in
-from firmware.footage.clock_trust import NOTEWORTHY_NS, ProvenBy, Step
+from firmware.footage.clock_trust import NOTEWORTHY_NS, ProvenBy, Start, Step
 from firmware.footage.parts import Parts
 from firmware.footage.ports import NetworkTime
 from firmware.footage.sweep import Eraser
@@ -64,6 +64,9 @@ class Timekeeper:
             crept_ns, self._crept_ns = self._parts.trust.crept_ns - self._crept_ns, self._parts.trust.crept_ns
             if not (found and await self._take_network(found, asked_at_ns, crept_ns)):
                 await self._hear_officer()
+            if self._parts.trust.state.proven and not self._parts.trust.settled:  # an earlier purge failed
+                await self._eraser.purge_by_proven_time()
+                await self._show()
             if self._parts.clock.boot_ns() - self._shown_at_ns >= SHOW_SECONDS * NS_PER_SECOND:
                 await self._show()
         except (KeystoreError, StoreError) as error:
@@ -81,6 +84,7 @@ class Timekeeper:
         if self._told_proven and not parts.trust.state.proven:
             self._told_proven = False
             await parts.note("clock.lost", reason="restart")
+        parts.trust.start = Start("running", forward_seconds=0)  # of a house that is started again in this process
         await asyncio.to_thread(show_line, parts.store.folder, parts.trust)
 
     def _last_line(self, event: str) -> int:
@@ -96,9 +100,9 @@ class Timekeeper:
         sampled_at_ns = asked_at_ns - found.sample_age_seconds * NS_PER_SECOND
         if found.sample_age_seconds > FRESH_SECONDS or sampled_at_ns <= trust.stepped_at_ns:
             return False
-        if sampled_at_ns > self._sampled_at_ns + NS_PER_SECOND or not trust.settled:
-            await self._take("network", found.uncertainty_ms + -(-crept_ns // 1_000_000))
+        if sampled_at_ns > self._sampled_at_ns + NS_PER_SECOND or not trust.state.proven:
             self._sampled_at_ns = sampled_at_ns
+            await self._take("network", found.uncertainty_ms + -(-crept_ns // 1_000_000))
         return True
 
     async def _take(self, source: ProvenBy, uncertainty_ms: int) -> None:
@@ -106,9 +110,6 @@ class Timekeeper:
         before = trust.state
         if before.proven and before.source == source and trust.waiting_ns < NOTEWORTHY_NS and self._told_proven:
             trust.confirm(source, uncertainty_ms)
-            if not trust.settled:  # an earlier purge failed
-                await self._eraser.purge_by_proven_time()
-                await self._show()
             return
         self._told_proven = True
         await self._eraser.prove_time(source, uncertainty_ms)
@@ -164,7 +165,10 @@ async def notice_step(parts: Parts) -> None:
 
 async def tell_step(parts: Parts, step: Step) -> None:
     """Show the line as it stands after ``step`` and write the ledger's line. Raises LedgerError, StoreError."""
-    await keep_line(parts)
+    try:
+        await keep_line(parts)
+    except StoreError as error:  # the custodian's program sees the step itself, and must find it told
+        parts.log.event("footage.line_unshown", code=error.code)
     note = parts.note("clock.stepped", seconds=step.seconds, proven="yes" if step.followed else "no")
     await parts.lock.during(note)
 

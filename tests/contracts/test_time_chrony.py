@@ -16,9 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware.drivers.chrony import ChronyTime, judge
+from firmware.footage.clock_files import followed_line
 from firmware.footage.ports import NetworkTime
+from firmware.footage.run import boot
+from firmware.footage.sweep import Eraser
+from firmware.footage.timekeeping import Timekeeper
+from firmware.ground.clock import SystemClock
 from firmware.ground.log import Log
 from tests.parts.chronyd import Chronyd, time_servers
+from tests.parts.footage_parts import MemoryKeystore, make_parts
 
 TRACKING = "7F000001,127.0.0.1,2,1795617997.388827877,-0.000002752,0.000000107,0.0000009,0.034,0.006,0.974,{},{},0.5,{}"
 SERVER = "^,{},127.0.0.1,1,-1,377,{},0.000000211,0.000000318,0.000004861"
@@ -75,6 +81,28 @@ async def test_nts_proves_and_a_server_that_is_gone_stops_proving() -> None:
         assert len(log.getvalue().splitlines()) == lines  # told once
         await servers.daemons[0].stop()
         assert await first_answer(source, log, "not_synchronised", seconds=60) is None
+
+
+async def test_a_pole_whose_chronyd_asks_by_nts_is_proven_by_it_and_told_to_the_custodian(tmp_path: Path) -> None:
+    """The whole chain on this machine's own clock: two daemons, driver, house, ledger, the custodian's program."""
+    async with time_servers() as servers:
+        source, _ = reader(await servers.ask("nts", "authselectmode require"))
+        clock = SystemClock()
+        parts = make_parts(tmp_path, clock, MemoryKeystore(), time_source=source)  # type: ignore[arg-type]  # real time
+        eraser = Eraser(parts)
+        keeper = Timekeeper(parts, eraser)
+        await boot(parts, eraser)
+        await keeper.begin()
+        assert not followed_line(clock, parts.store.folder).settled
+        end = time.monotonic() + 30
+        while not followed_line(clock, parts.store.folder).settled:
+            assert time.monotonic() < end
+            await keeper.look()
+            await asyncio.sleep(0.2)
+        state = followed_line(clock, parts.store.folder).state
+        assert (state.source, state.proven) == ("network", True)
+        assert 0 <= state.uncertainty_ms < 10_000
+        assert [line.fields["source"] for line in parts.ledger.lines("clock.proven")] == ["network"]
 
 
 @pytest.mark.parametrize(

@@ -269,6 +269,32 @@ async def test_an_officer_s_word_counts_while_nothing_moved(pole: Pole) -> None:
     assert pole.parts.trust.state.source == "network"  # the better proof stays
 
 
+async def test_an_officer_s_word_whose_purge_failed_is_not_lost(pole: Pole) -> None:
+    clock, folder = pole.clock, pole.parts.store.folder
+    machine_ns = clock.utc_ns() - clock.boot_ns()
+    word = OfficerWord(boot_id=clock.boot_id(), boot_ns=clock.boot_ns(), machine_ns=machine_ns, uncertainty_ms=600_000)
+    write_record(word_in(folder), word)
+
+    async def fail() -> None:
+        raise KeystoreError("E-KEY-TPM", "off", where="test", todo="none")
+
+    sweep, pole.eraser.sweep = pole.eraser.sweep, fail  # type: ignore[method-assign]  # until it works again
+    for _ in range(3):
+        await pole.keeper.look()
+        await pole.passes(400)
+        assert not pole.unlocked()
+    pole.eraser.sweep = sweep  # type: ignore[method-assign]  # the chip answers again
+    await pole.keeper.look()
+    assert pole.unlocked()
+    assert pole.told() == [("clock.proven", "officer")]
+    await pole.passes(29 * 86_400)
+    await pole.keeper.look()
+    assert pole.unlocked()  # ten minutes and 29 days of a bad crystal are still within a quarter of an hour
+    await pole.passes(3 * 86_400)
+    await pole.keeper.look()
+    assert pole.told()[-1] == ("clock.lost", "source")
+
+
 async def test_the_record_survives_its_own_writing(pole: Pole) -> None:
     pole.network.answer = NetworkTime(12, 3)
     await pole.keeper.look()
