@@ -14,8 +14,8 @@ import typer
 
 from firmware.custodian.audit import conserve, verify_ledger
 from firmware.custodian.bundles import bundle, check, open_
-from firmware.custodian.erasures import certificate, verify
 from firmware.custodian.clock import time
+from firmware.custodian.erasures import certificate, verify
 from firmware.custodian.keys import keygen, pole_key
 from firmware.custodian.language import choose
 from firmware.custody.languages import Language
