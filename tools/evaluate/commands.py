@@ -162,7 +162,7 @@ def told_minutes(asked: argparse.Namespace) -> None:
         return
     rows: list[dict[str, table.Cell]] = [
         {"model": name, **minutes.summary(minutes.of_video(detector, asked.video, asked.truth), minutes.rules())}
-        for name, detector in detectors(asked.models)
+        for name, detector in detectors(asked.models).items()
     ]
     show(rows, asked.out, "minutes")
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -73,7 +73,8 @@ def within(boxes: Floats, factor: float, corner: tuple[int, int], size: tuple[in
     """Bring boxes of a fitted picture back to small-picture pixels of the picture itself, cut at its edges."""
     to_small = fitting(size, SMALL)[0]
     moved = (boxes - np.array(corner * 2, np.float32)) / factor
-    return np.clip(moved, 0, np.array(size * 2)).astype(np.float32) * np.float32(to_small)
+    inside: Floats = np.clip(moved, 0, np.array(size * 2)).astype(np.float32)
+    return inside * np.float32(to_small)
 
 
 class OurDetector:
@@ -159,11 +160,10 @@ class TfliteDetector:
     def _put(self, pixels: Bytes) -> None:
         kind, (scale, zero) = self._in["dtype"], self._in["quantization"]
         real = pixels.astype(np.float32) * np.float32(self._family.unit / 255)
-        if kind is np.float32:
-            value = real
-        elif kind is np.uint8:
+        value: npt.NDArray[Any] = real
+        if kind is np.uint8:
             value = pixels
-        else:
+        elif kind is not np.float32:
             value = np.clip(np.round(real / scale + zero), -128, 127).astype(kind)
         self._interpreter.set_tensor(self._in["index"], np.ascontiguousarray(value)[None])
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,10 @@ def _with_constant(watched: Sequence[Watched], chosen: Sequence[Watched]) -> dic
     return {"MAE with constant": float(np.abs(errors).sum()) / whole, "bias with constant": float(errors.sum()) / whole}
 
 
+def _figure(some: Sequence[Watched], name: str) -> float:
+    return summary([minute for one in some for minute in one.minutes], rules())[name]
+
+
 def report(watched: Sequence[Watched]) -> list[dict[str, table.Cell]]:
     """Return a row for each condition and rate, for each condition, and for all; intervals are over streets."""
     rows: list[dict[str, table.Cell]] = []
@@ -109,10 +114,7 @@ def report(watched: Sequence[Watched]) -> list[dict[str, table.Cell]]:
             row.update(_with_constant(watched, chosen))
             if rate is None:
                 for name in ("MAE", "bias"):
-                    ends = interval(
-                        chosen, lambda some, name=name: summary([m for w in some for m in w.minutes], rules())[name]
-                    )  # type: ignore[misc] # mypy loses the default
-                    row[f"{name} 5 %"], row[f"{name} 95 %"] = ends
+                    row[f"{name} 5 %"], row[f"{name} 95 %"] = interval(chosen, partial(_figure, name=name))
             rows.append(row)
     return rows
 

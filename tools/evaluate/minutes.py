@@ -114,7 +114,7 @@ def _counts(detector: Detector, video: Path) -> list[int]:
             picture = reader.next_due(lambda offset_ns, wanted_ns=wanted_ns: offset_ns >= wanted_ns)  # type: ignore[misc] # mypy loses the default
             if picture is None:
                 return out
-            if reader.draw(picture, memoryview(small), SMALL):
+            if reader.draw(picture, small.data, SMALL):
                 out.append(counted_in(detector, small))
     finally:
         reader.close()

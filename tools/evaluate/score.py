@@ -91,8 +91,8 @@ def match(found: Found, marked: Marked) -> Matched:
     order = np.argsort(-found.scores, kind="stable")
     boxes, scores = found.boxes[order].reshape(-1, 4), found.scores[order]
     with_wanted = overlaps(boxes, marked.wanted)[0]
-    excused = (overlaps(boxes, marked.spared)[0] >= SPARED_OVERLAP).any(axis=1)
-    excused |= (overlaps(boxes, marked.regions)[1] >= REGION_SHARE).any(axis=1)
+    excused = np.any(overlaps(boxes, marked.spared)[0] >= SPARED_OVERLAP, axis=1)
+    excused |= np.any(overlaps(boxes, marked.regions)[1] >= REGION_SHARE, axis=1)
     tall = marked.wanted[:, 3] - marked.wanted[:, 1]
     best = np.zeros(len(tall), np.float32)
     verdicts, heights = np.zeros(len(boxes), np.int8), boxes[:, 3] - boxes[:, 1]

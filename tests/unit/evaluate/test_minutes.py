@@ -55,14 +55,20 @@ def test_a_constant_is_fitted_on_other_streets_only() -> None:
     assert rows["night"]["bias with constant"] == pytest.approx((1 * 2 - 3) / 3)
 
 
-def test_a_video_is_read_slice_by_slice(tmp_path: Path) -> None:
-    """A steady scene: each slice of the video finds about the persons that its truth tells."""
+def test_a_video_is_read_slice_by_slice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each slice of the video finds about the persons that its truth tells; the command says the same."""
     video, truth = tmp_path / "street.mp4", tmp_path / "truth.json"
     render(Scene(people_per_minute=20), 905_501, seconds=61, fps=1, out=video, truth=truth)
     found = minutes.of_video(Detector(MODELS), video, truth)
     assert len(found) == 1
     assert len(found[0].counted) == len(found[0].there) == 60
     assert np.corrcoef(found[0].counted, found[0].there)[0, 1] > 0.5
+    words = ["minutes", "--video", str(video), "--truth", str(truth), "--models", str(MODELS)]
+    monkeypatch.setattr("sys.argv", ["evaluate", *words])
+    command.main()
+    assert f"{np.mean(found[0].there):.3f}" in capsys.readouterr().out
 
 
 @given(st.lists(st.integers(0, 5), min_size=60, max_size=60))
