@@ -37,7 +37,8 @@ class Family:
     """What goes in, and how what comes out is read.
 
     ``fit``: the picture is stretched to the input, put into its ``corner`` or its ``middle`` with grey around, or taken
-    as the pole's camera gives it: 16:9, Y U V, halved (``pole``) or squeezed into the input (``squeeze``). ``unit``: what a full-scale byte becomes in a float input.
+    as the pole's camera gives it: 16:9, Y U V, halved (``pole``) or squeezed into the input (``squeeze``). ``unit``:
+    what a full-scale byte becomes in a float input.
     """
 
     fit: Literal["stretch", "corner", "middle", "pole", "squeeze"]
