@@ -126,7 +126,7 @@ class TfliteDetector:
         factor, corner = 1.0, (0, 0)
         if self._family.fit == "stretch":
             seen = picture.resize((width, height), Image.Resampling.BILINEAR)
-        elif self._family.fit in ("pole", "squeeze"):
+        elif self._family.fit == "pole":
             seen, factor, *place = fitted(picture, SMALL, middle=True)
             corner = (place[0], place[1])
         else:
@@ -137,8 +137,6 @@ class TfliteDetector:
         boxes, scores = self._family.read(self._answers(), self._size)
         if self._family.fit == "stretch":
             return Found(within(boxes * np.array(picture.size * 2, np.float32), 1.0, (0, 0), picture.size), scores)
-        if self._family.fit == "squeeze":
-            return Found(within(boxes * np.array(SMALL * 2, np.float32), factor, corner, picture.size), scores)
         if self._family.fit == "pole":  # the input is half the small picture, with blank rows below
             width, height = SMALL[0], SMALL[0] * height // width
         return Found(within(boxes * np.array([width, height] * 2, np.float32), factor, corner, picture.size), scores)
@@ -153,8 +151,6 @@ class TfliteDetector:
         if self._family.order == "bgr":
             return np.asarray(seen)[..., ::-1]
         height, width = self._size
-        if self._family.fit == "squeeze":
-            return np.asarray(seen.resize((width, height), Image.Resampling.BILINEAR).convert("YCbCr"))
         rows = width * SMALL[1] // SMALL[0]
         half = seen if seen.size == (width, rows) else seen.resize((width, rows), Image.Resampling.BOX)
         out = np.zeros((height, width, 3), np.uint8)

@@ -16,7 +16,7 @@ import numpy as np
 
 from tools.evaluate.score import Floats, no_boxes, overlaps
 
-Form = Literal["ssd", "yolov8", "yolov5", "yolox", "yolofast", "street", "grids"]
+Form = Literal["ssd", "yolov8", "yolov5", "yolox", "yolofast", "street"]
 Answer = tuple[Floats, Floats]
 
 LOWEST_SCORE = 0.02
@@ -37,11 +37,10 @@ class Family:
     """What goes in, and how what comes out is read.
 
     ``fit``: the picture is stretched to the input, put into its ``corner`` or its ``middle`` with grey around, or taken
-    as the pole's camera gives it: 16:9, Y U V, halved (``pole``) or squeezed into the input (``squeeze``). ``unit``:
-    what a full-scale byte becomes in a float input.
+    as the pole's camera gives it (``pole``: 16:9, Y U V). ``unit``: what a full-scale byte becomes in a float input.
     """
 
-    fit: Literal["stretch", "corner", "middle", "pole", "squeeze"]
+    fit: Literal["stretch", "corner", "middle", "pole"]
     order: Literal["rgb", "bgr", "yuv"]
     unit: float
     read: Callable[[Sequence[Floats], tuple[int, int]], Answer]
@@ -147,24 +146,6 @@ def street(outputs: Sequence[Floats], size: tuple[int, int]) -> Answer:
     return suppressed((boxes / scale).astype(np.float32).reshape(-1, 4), scores[down, across].astype(np.float32), 0.5)
 
 
-def grids(outputs: Sequence[Floats], size: tuple[int, int]) -> Answer:
-    """Ours of three grids, float or int8: for each stride a logit (1, r, c, 1) and a box (1, r, c, 4) a cell.
-
-    A box is its middle's distance from the cell's corner and the logarithm of its sides, all in cells. The pole itself
-    uses :mod:`firmware.flow.decode`; this one reads files that have no manifest.
-    """
-    middles, sides, scores = [], [], []
-    for heat in (output for output in outputs if output.shape[-1] == 1):
-        rows, columns = heat.shape[1:3]
-        box = next(o for o in outputs if o.shape == (1, rows, columns, 4))[0].reshape(-1, 4)
-        stride = np.array([size[1] / columns, size[0] / rows], np.float32)
-        down, across = np.mgrid[0:rows, 0:columns]
-        middles.append((box[:, :2] + np.stack([across.ravel(), down.ravel()], axis=1)) * stride)
-        sides.append(np.exp(np.clip(box[:, 2:], -6, 6)) * stride)
-        scores.append(1 / (1 + np.exp(-heat.ravel())))
-    return _centred(np.concatenate(middles), np.concatenate(sides), np.concatenate(scores), size, 0.55)
-
-
 FAMILIES: dict[Form, Family] = {
     "ssd": Family("stretch", "rgb", 1.0, ssd),
     "yolov8": Family("middle", "rgb", 1.0, yolov8),
@@ -172,7 +153,6 @@ FAMILIES: dict[Form, Family] = {
     "yolox": Family("corner", "bgr", 255.0, yolox),
     "yolofast": Family("stretch", "rgb", 1.0, yolofast),
     "street": Family("pole", "yuv", 1.0, street),
-    "grids": Family("squeeze", "yuv", 1.0, grids),
 }
 
 
@@ -181,8 +161,6 @@ def form_of(size: tuple[int, int], shapes: Sequence[tuple[int, ...]]) -> Form | 
     cells = sum((size[0] // stride) * (size[1] // stride) for stride in STRIDES)
     if len(shapes) == 4 and any(shape[-1] == 4 and len(shape) == 3 for shape in shapes):
         return "ssd"
-    if len(shapes) == 6 and sorted(shape[-1] for shape in shapes) == [1, 1, 1, 4, 4, 4]:
-        return "grids"
     if len(shapes) == 2 and all(len(shape) == 4 for shape in shapes):
         if sorted(shape[-1] for shape in shapes) == [1, 4]:
             return "street"

@@ -87,21 +87,6 @@ def test_ours_from_real_numbers() -> None:
         assert scores == pytest.approx([0.81])
 
 
-def test_ours_on_three_grids() -> None:
-    outputs = []
-    for stride in (8, 16, 32):
-        rows, columns = 192 // stride, 384 // stride
-        heat, box = np.full((1, rows, columns, 1), -9, np.float32), np.zeros((1, rows, columns, 4), np.float32)
-        if stride == 16:
-            heat[0, 5, 6, 0] = np.log(0.81 / 0.19)
-            box[0, 5, 6] = [0.25, 0.5, np.log(2), np.log(5)]  # middle (100, 88), sides (32, 80)
-        outputs += [heat, box]
-    boxes, scores = forms.grids(outputs, (192, 384))
-    assert boxes[0] * [384, 192, 384, 192] == pytest.approx([84, 48, 116, 128], abs=1e-3)
-    assert scores == pytest.approx([0.81])
-    assert form_of((192, 384), [output.shape for output in outputs]) == "grids"
-
-
 def test_forms_are_told_by_their_shapes() -> None:
     assert form_of(SIZE, [(1, 10, 4), (1, 10), (1, 10), (1,)]) == "ssd"
     assert form_of(SIZE, [(1, 84, 2100)]) == "yolov8"
