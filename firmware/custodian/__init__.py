@@ -18,6 +18,7 @@ from firmware.custodian.clock import time
 from firmware.custodian.erasures import certificate, verify
 from firmware.custodian.keys import keygen, pole_key
 from firmware.custodian.language import choose
+from firmware.custodian.packages import package
 from firmware.custody.languages import Language
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -41,6 +42,7 @@ app.command()(keygen)
 app.command()(bundle)
 app.command("open")(open_)
 app.command()(check)
+app.command()(package)
 app.command("pole-key")(pole_key)
 app.command("verify-ledger")(verify_ledger)
 audit.command("verify")(verify_ledger)

@@ -83,7 +83,7 @@ def open_(
         with reading(bundle_file) as reader:  # before anybody is asked for a passphrase
             CheckedBundle(reader, expected)
         keys = OfficerKeys(
-            _unlock(identity_a, passphrase_a, "A"), _unlock(identity_b, passphrase_b, "B") if identity_b else []
+            unlock(identity_a, passphrase_a, "A"), unlock(identity_b, passphrase_b, "B") if identity_b else []
         )
         reporter = Reporter(bundle_file, compared=expected is not None)
         opened = open_bundle(bundle_file, keys, out, Mp4Film, reporter.write, expected)
@@ -127,7 +127,9 @@ def _summary(made: Index) -> Facts:
     }
 
 
-def _unlock(path: Path, passphrase: Path | None, group: str) -> list[x25519.Identity]:
+def unlock(path: Path, passphrase: Path | None, group: str) -> list[x25519.Identity]:
+    """Return the identities of a key file; ask for its nine words unless a file has them."""
+
     def ask() -> str:
         if passphrase is None:
             return str(typer.prompt(f"Nine words of group {group}'s key {path.name}", hide_input=True, err=True))

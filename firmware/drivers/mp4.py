@@ -8,6 +8,7 @@ Clauses: 7.2(1) (what is handed out is what was recorded), 7.2(2) (nothing is ma
 
 from __future__ import annotations
 
+import hashlib
 import io
 import itertools
 from collections.abc import Sequence
@@ -34,11 +35,12 @@ _NO_GUESSING: Final = {"fpsprobesize": "0"}
 
 
 class Mp4Film:
-    """A film in ``folder`` (``firmware.custody.desk.film.Film``)."""
+    """A film in ``folder`` (``firmware.custody.desk.film.Film``); no part lasts longer than ``longest_90k``."""
 
-    def __init__(self, folder: Path, stem: str) -> None:
+    def __init__(self, folder: Path, stem: str, longest_90k: int | None = None) -> None:
         self._folder = folder
         self._stem = stem
+        self._longest_90k = longest_90k
         self._part: _Part | None = None
         self._done: list[FilmPart] = []
 
@@ -47,7 +49,7 @@ class Mp4Film:
         try:
             with av.open(io.BytesIO(chunk), "r", format="mp4", options=_NO_GUESSING) as source:
                 stream, packets = _read(source)
-                if self._part and not self._part.takes(stream, begin_utc_ns):
+                if self._part and not self._part.takes(stream, packets, begin_utc_ns, self._longest_90k):
                     self._finish()
                 if self._part is None:
                     self._part = _Part(self._folder, self._stem, stream, begin_utc_ns)
@@ -78,7 +80,12 @@ class _Part:
         self.path = folder / f"{stem}_{begin.replace('-', '').replace(':', '')}.mp4"
         self.begin_utc_ns = begin_utc_ns
         # bitexact: no version of a library in the file, so that opening twice gives the same bytes and hash
-        options = {"movflags": "faststart", "fflags": "bitexact", "video_track_timescale": str(TICKS_A_SECOND)}
+        options = {
+            "movflags": "faststart",
+            "fflags": "bitexact",
+            "use_editlist": "0",  # times begin at 0 and nothing is cut: there is nothing a list could say
+            "video_track_timescale": str(TICKS_A_SECOND),
+        }
         self.container: OutputContainer = av.open(str(self.path), "w", format="mp4", options=options)
         self.container.metadata["creation_time"] = begin
         self.stream = self.container.add_stream_from_template(template)
@@ -88,29 +95,40 @@ class _Part:
         self._last_90k = 0
         self._end_90k = 0
 
-    def takes(self, stream: VideoStream, begin_utc_ns: int) -> bool:
-        """Tell whether a chunk with this picture format and time belongs in this part."""
-        return _format_of(stream) == self._format and self._at(begin_utc_ns) - self._last_90k < NEW_PART_AFTER_90K
+    def takes(
+        self, stream: VideoStream, packets: list[Packet[VideoStream]], begin_utc_ns: int, longest_90k: int | None
+    ) -> bool:
+        """Tell whether a chunk with this picture format, time and length belongs in this part."""
+        if _format_of(stream) != self._format or self._at(begin_utc_ns) - self._last_90k >= NEW_PART_AFTER_90K:
+            return False
+        last = packets[-1]
+        lasts = _ticks(last.pts, last.time_base) + _lasts(last) - _ticks(packets[0].pts, packets[0].time_base)
+        return longest_90k is None or self._place(begin_utc_ns) + lasts <= longest_90k
 
     def add(self, packets: list[Packet[VideoStream]], begin_utc_ns: int) -> Added:
         """Write ``packets``, their first at its own time or right after what is there."""
-        wanted = self._at(begin_utc_ns)
-        placed = wanted if not self._frames or wanted > self._last_90k else self._end_90k
+        placed, first_frame, digest = self._place(begin_utc_ns), self._frames, hashlib.sha256()
         first = _ticks(packets[0].pts, packets[0].time_base)
         for packet in packets:
+            digest.update(packet)
             at = placed + _ticks(packet.pts, packet.time_base) - first
-            lasts = max(1, _ticks(packet.duration or 0, packet.time_base))
+            lasts = _lasts(packet)
             packet.stream, packet.time_base = self.stream, _TICK
             packet.pts = packet.dts = at
             packet.duration = lasts
             self.container.mux_one(packet)
             self._frames, self._last_90k, self._end_90k = self._frames + 1, at, at + lasts
-        return Added(len(packets), placed - wanted)
+        moved = placed - self._at(begin_utc_ns)
+        return Added(len(packets), moved, self.path.name, first_frame, self._end_90k, digest.hexdigest())
 
     def close(self) -> FilmPart:
         """Write the index, then move it to the front."""
         self.container.close()
         return FilmPart(self.path, self.begin_utc_ns, self._frames, self._end_90k)
+
+    def _place(self, begin_utc_ns: int) -> int:
+        wanted = self._at(begin_utc_ns)
+        return wanted if not self._frames or wanted > self._last_90k else self._end_90k
 
     def _at(self, utc_ns: int) -> int:
         return round((utc_ns - self.begin_utc_ns) * TICKS_A_SECOND / NS_PER_SECOND)
@@ -139,6 +157,10 @@ def _ticks(value: int | None, time_base: Fraction | None) -> int:
     base = time_base or _TICK
     twice = (value or 0) * base.numerator * TICKS_A_SECOND * 2
     return (twice + base.denominator) // (2 * base.denominator)  # rounded; whole numbers, for there are many frames
+
+
+def _lasts(packet: Packet[VideoStream]) -> int:
+    return max(1, _ticks(packet.duration or 0, packet.time_base))
 
 
 def _no_chunk(what: str) -> StoreError:

@@ -58,6 +58,7 @@ MUTANTS = [
     (CYCLES, "firmware.camera.picture", "firmware.camera.frames"),
     (ROOMS, "firmware.custody.keys.words", "firmware.custody.bundle.index"),
     (ROOMS, "firmware.custody.bundle.index", "firmware.custody.desk.gaps"),
+    (ROOMS, "firmware.custody.desk.film", "firmware.custody.package.boxes"),
 ]
 
 

@@ -30,7 +30,8 @@ _OF_A_MINUTE: Final = ("manifest.json", "ledger.line", "ledger.tlog-proof")
 class CheckedBundle:
     """A bundle whose signature, ledger proofs and manifests hold; members are judged by their hash as they are read.
 
-    ``ledger_size`` is the number of lines when it was made, ``manifests`` those of its minutes.
+    ``ledger_size`` is the number of lines when it was made, ``manifests`` those of its minutes; ``index_bytes`` and
+    ``note`` are the index as it was signed, and its signature.
     """
 
     def __init__(self, reader: Reader, expected_key: PoleKey | None) -> None:
@@ -41,7 +42,8 @@ class CheckedBundle:
         self._reader = reader
         self.where: Final = reader.where
         self.key: Final = _pole_key(reader, expected_key)
-        self.index: Final = _signed_index(reader, self.key)
+        self.index_bytes, self.note = _signed_index(reader, self.key)
+        self.index: Final = _decoded_index(self.index_bytes, self.where)
         self._listed = {member.name: member.sha256 for member in self.index.members}
         present = reader.names - {index.INDEX, index.NOTE}
         if present != set(self._listed) or len(self._listed) != len(self.index.members):
@@ -142,15 +144,19 @@ def _pole_key(reader: Reader, expected: PoleKey | None) -> PoleKey:
     return key
 
 
-def _signed_index(reader: Reader, key: PoleKey) -> Index:
+def _signed_index(reader: Reader, key: PoleKey) -> tuple[bytes, str]:
     encoded = reader.read(index.INDEX, index.MOST_INDEX_BYTES)
     signed = _decoded(reader.read(index.NOTE, _MOST_SMALL_BYTES), index.NOTE, reader.where)
     if note.open_note(signed, [key], where=f"{reader.where}: {index.NOTE}") != index.note_text(key.name, encoded):
         raise refused("E-CASE-CHANGED", f"{index.INDEX} is not the one that was signed", reader.where)
+    return encoded, signed
+
+
+def _decoded_index(encoded: bytes, where: str) -> Index:
     try:
         return index.decode(encoded)
     except (msgspec.DecodeError, RecursionError):
-        raise refused("E-CASE-MEMBER", f"{index.INDEX} cannot be read by this version", reader.where) from None
+        raise refused("E-CASE-MEMBER", f"{index.INDEX} cannot be read by this version", where) from None
 
 
 def _decoded(content: bytes, name: str, where: str) -> str:

@@ -28,11 +28,17 @@ class FilmPart:
 class Added:
     """What became of a chunk: ``frames`` pictures, set ``moved_90k`` / 90000 s later than their own time.
 
-    It is moved only where it would overlap the chunk before it: the pole's clock was set back between the two.
+    It is moved only where it would overlap the chunk before it: the pole's clock was set back between the two. They
+    are the pictures from ``first_frame`` (0 is the first) of the file ``part``, until ``end_90k`` of its time;
+    ``frames_sha256`` is the hash (hex) over their encoded bytes in order, by which a film is judged against its chunks.
     """
 
     frames: int
     moved_90k: int
+    part: str
+    first_frame: int
+    end_90k: int
+    frames_sha256: str
 
 
 class Film(Protocol):
@@ -46,7 +52,7 @@ class Film(Protocol):
         """
 
     def close(self) -> Sequence[FilmPart]:
-        """Finish the files. A new part begins where the picture's format changes, and after a gap of an hour."""
+        """Finish the files. A new part begins where the picture's format changes, after a gap of an hour, when full."""
 
     def abandon(self) -> None:
         """Close without finishing; what was written is worthless."""

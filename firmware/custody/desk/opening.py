@@ -8,6 +8,7 @@ Clauses: 7.2(1) (what the document asks for, as recorded), 7.2(2) (nothing else 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ from pyrage import x25519
 
 from firmware.custody.bundle import archive, index
 from firmware.custody.bundle.check import CheckedBundle, chunk_name
-from firmware.custody.desk.film import Film, FilmPart
+from firmware.custody.desk.film import Added, Film, FilmPart
 from firmware.custody.desk.gaps import ChunkKey, chunk_times
 from firmware.custody.keys.pole_key import PoleKey
 from firmware.footage.manifest import ChunkEntry
@@ -45,12 +46,25 @@ class OfficerKeys:
     b: Sequence[x25519.Identity]
 
 
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a chunk's pictures are: first taken at ``begin_utc_ns``; the SHA-256 of its plaintext and of the frames."""
+
+    begin_utc_ns: int
+    plain_sha256: str
+    added: Added
+
+
 @dataclass(slots=True)
 class Opened:
-    """What became of a bundle: its proven facts, the finished films, chunks that were proven and yet do not open."""
+    """What became of a bundle: its proven facts, the finished films, chunks that were proven and yet do not open.
+
+    ``placed`` has every chunk that is in a film.
+    """
 
     checked: CheckedBundle
     parts: list[FilmPart] = field(default_factory=list)
+    placed: dict[ChunkKey, Placed] = field(default_factory=dict)
     unreadable: dict[ChunkKey, str] = field(default_factory=dict)
     moved: dict[ChunkKey, int] = field(default_factory=dict)
     chunks: int = 0
@@ -113,13 +127,15 @@ def _add_chunk(opened: Opened, film: Film, identity: x25519.Identity, epoch: int
         raise archive.refused("E-CASE-PLAIN", f"{name} is not a sealed chunk", opened.checked.where)
     begin_ns, _ = chunk_times(epoch, chunk, len(opened.checked.manifests[epoch].chunks))
     try:
-        added = film.add(pyrage.decrypt(sealed, [identity]), begin_ns)
+        plain = pyrage.decrypt(sealed, [identity])
+        added = film.add(plain, begin_ns)
     except pyrage.DecryptError:
         opened.unreadable[key] = "E-CASE-SEAL"
     except StoreError as error:
         opened.unreadable[key] = error.code
     else:
         opened.chunks += 1
+        opened.placed[key] = Placed(begin_ns, hashlib.sha256(plain).hexdigest(), added)
         if chunk.frames is not None and added.frames != chunk.frames:
             opened.unreadable[key] = "E-CASE-FRAMES"
         if added.moved_90k:
@@ -211,9 +227,8 @@ def _new_folder(out: Path) -> Iterator[Path]:
         raise _unwritable(out, error) from None
     try:
         yield part
-        for path in part.iterdir():
-            _sync(path)
-        sync_folder(part)
+        for path in [*part.rglob("*"), part]:
+            sync_folder(path) if path.is_dir() else _sync(path)
         part.rename(out)
         sync_folder(out.parent)
     except OSError as error:
