@@ -299,7 +299,7 @@ async def _parts(
     time_source: TimeSource | None,
 ) -> Parts:
     state, footage, profile = settings.state, settings.state / "footage", settings.pole.profile
-    keystore, signer = await open_pole_keys(settings.footage, state, settings.place.ledger_origin, log)
+    keystore, signer = await open_pole_keys(settings.footage, state, settings.place.ledger_origin, log, profile)
     lock = PoleLock(state / "lock")
     async with lock.held():
         ledger, damage = await asyncio.to_thread(start_ledger, state / "ledger", signer, clock, settings.pole.pole)

@@ -23,6 +23,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from firmware import board_commands
 from firmware.assembly import FOR_EVER, ONCE, SMALL, Pole, build
 from firmware.camera.frames import MainFrames, PictureFormat
 from firmware.drivers.chrony import ChronyTime
@@ -46,6 +47,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+for command in (board_commands.provision, board_commands.rebind, board_commands.retire):
+    app.command()(command)
 
 
 @app.command("check-config")

@@ -54,7 +54,7 @@ def pole_key(*, config_folder: Config = CONFIG, state: State = None, as_json: Js
     """On a pole: show the public key that signs its ledger, for the office to keep."""
     with answering(as_json=as_json) as answer:
         pole, footage, folder = settings_of(config_folder, state)
-        _, signer = asyncio.run(open_pole_keys(footage, folder, pole.ledger_origin, Log()))
+        _, signer = asyncio.run(open_pole_keys(footage, folder, pole.ledger_origin, Log(), pole.profile))
         text = note.verifier_text(signer.name, signer.algorithm, signer.public_key)
         key = PoleKey.parse(text, where="the pole")
         answer({"pole_key": text, "fingerprint": key.fingerprint()}, f"{text}\nfingerprint  {key.fingerprint()}")

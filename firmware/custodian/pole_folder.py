@@ -51,7 +51,7 @@ async def open_holdings(config_folder: Path, state: Path | None) -> Holdings:
     """Return what the custodian works on at this pole. Raises ConfigError, KeystoreError, LedgerError, StoreError."""
     pole, footage, folder = await asyncio.to_thread(settings_of, config_folder, state)
     clock, log = SystemClock(), Log()
-    keystore, signer = await open_pole_keys(footage, folder, pole.ledger_origin, log)
+    keystore, signer = await open_pole_keys(footage, folder, pole.ledger_origin, log, pole.profile)
     store = Store(folder / "footage")
     return Holdings(
         pole=pole.pole,

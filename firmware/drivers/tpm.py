@@ -19,8 +19,8 @@ import contextlib
 import os
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from typing import Final, Literal
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Final, Literal, Protocol
 
 from firmware.drivers.keystore_software import refuse_unfit
 from firmware.footage.ports import SECRET_BYTES, SecretSlot
@@ -31,7 +31,7 @@ _UNINITIALISED: Final = "0x14A"
 _NV_ATTRIBUTES: Final = "ownerread|ownerwrite|authread|authwrite|no_da"
 _EXHAUSTED: Final = ("0x902", "0x903", "0x904", "0x905")
 """No place left for an object or a session: a process that was killed left its own behind."""
-_INDEX: Final = re.compile(r"0x[0-9A-Fa-f]+")
+_HANDLE: Final = re.compile(r"0x[0-9A-Fa-f]+")
 
 
 class TpmTools:
@@ -80,34 +80,46 @@ class TpmTools:
 
     @asynccontextmanager
     async def hidden_session(self) -> AsyncIterator[tuple[str, int]]:
-        """Open a salted, encrypting HMAC session; give ``(path, descriptor)`` of its context, kept in memory only.
+        """Open a salted, encrypting HMAC session on a chip that nobody owns; give ``(path, descriptor)`` of it.
 
         The context holds the session's key, so it must not touch a disk.
         """
-        with context_file("tpm-storage-key") as (parent_path, parent), context_file("tpm-session") as (path, session):
-            pieces = (parent_path, parent, path, session)
+        with memory_file("tpm-storage-key") as (path, parent):
+            await self._with_room("createprimary", "-Q", "-C", "o", "-G", "ecc", "-c", path, files=(parent,))
+            await self.flush()
+            async with self.session("--hmac-session", (path, parent)) as session:
+                yield session
+
+    @asynccontextmanager
+    async def session(
+        self, kind: Literal["--hmac-session", "--policy-session"], salt: tuple[str, int], *, hidden: bool = True
+    ) -> AsyncIterator[tuple[str, int]]:
+        """Open a session salted to the key in ``salt`` (path, descriptor); ``hidden``: it encrypts in both directions.
+
+        Hidden or not, what it carries is authenticated: nobody on the bus can change it.
+        """
+        with memory_file("tpm-session") as (path, session):
+            await self._with_room(
+                *("startauthsession", kind, f"--tpmkey-context={salt[0]}", "-S", path), files=(salt[1], session)
+            )
             try:
-                await self._begin_session(*pieces)
-            except KeystoreError as error:
-                if not any(code in error.what for code in _EXHAUSTED):
-                    raise
-                await self._flush_orphans()
-                await self._begin_session(*pieces)
-            try:
-                await self.call("sessionconfig", "--enable-decrypt", "--enable-encrypt", path, files=(session,))
+                if hidden:
+                    await self.call("sessionconfig", "--enable-decrypt", "--enable-encrypt", path, files=(session,))
                 yield path, session
             finally:
                 with contextlib.suppress(KeystoreError):  # the first failure is the one to tell
                     await self.call("flushcontext", path, files=(session,))
                 await self.flush()
 
-    async def _begin_session(self, parent_path: str, parent: int, path: str, session: int) -> None:
-        await self.call("createprimary", "-Q", "-C", "o", "-G", "ecc", "-c", parent_path, files=(parent,))
-        await self.flush()
-        await self.call(
-            *("startauthsession", "--hmac-session", f"--tpmkey-context={parent_path}", "-S", path),
-            files=(parent, session),
-        )
+    async def _with_room(self, *arguments: str, files: tuple[int, ...]) -> None:
+        """Call; where the chip has no room left, free what a process that was killed left in it, and call again."""
+        try:
+            await self.call(*arguments, files=files)
+        except KeystoreError as error:
+            if not any(code in error.what for code in _EXHAUSTED):
+                raise
+            await self._flush_orphans()
+            await self.call(*arguments, files=files)
 
     async def _flush_orphans(self) -> None:
         """Free every session and object: the pole's lock is held, so they are those of a process that was killed."""
@@ -130,24 +142,37 @@ class TpmTools:
         )
 
 
+class Policy(Protocol):
+    """A provisioned chip's policy (``tpm_guard.Guard``): sessions in which one act is possible."""
+
+    def session(self, act: Literal["read", "write"]) -> AbstractAsyncContextManager[tuple[str, int]]:
+        """Give ``(path, descriptor)`` of a session for one ``act``. Raises KeystoreError."""
+
+
 class TpmKeystore:
-    """Implements ``footage.ports.Keystore`` in NV ``first_index`` and the one after it."""
+    """Implements ``footage.ports.Keystore`` in NV ``first_index`` and the one after it.
+
+    With ``policy`` the two places were defined by ``pole provision`` and are reached through it alone; without, the
+    chip belongs to nobody (a bench) and the places are defined when they are first written.
+    """
 
     name: Literal["software", "tpm2"] = "tpm2"
     erases = True
 
-    def __init__(self, tools: TpmTools, first_index: int = 0x0150_0010) -> None:
+    def __init__(self, tools: TpmTools, first_index: int = 0x0150_0010, policy: Policy | None = None) -> None:
         self._tools = tools
         self._first_index = first_index
+        self._policy = policy
 
     async def read_secret(self, slot: SecretSlot) -> bytes | None:
         """See the port."""
-        if not await self._defined(slot):
+        if self._policy is None and not await self._defined(slot):
             return None
-        async with self._tools.hidden_session() as (session, descriptor):
+        async with self._session("read") as (session, descriptor):
             try:
                 secret = await self._tools.call(
-                    *("nvread", self._index(slot), "-C", "o", "-P", f"session:{session}", "-s", str(SECRET_BYTES)),
+                    *("nvread", self._index(slot), "-C", self._who(slot), "-P", f"session:{session}"),
+                    *("-s", str(SECRET_BYTES)),
                     files=(descriptor,),
                 )
             except KeystoreError as error:
@@ -159,7 +184,7 @@ class TpmKeystore:
     async def write_secret(self, slot: SecretSlot, secret: bytes) -> None:
         """See the port."""
         refuse_unfit(secret)
-        if not await self._defined(slot):
+        if self._policy is None and not await self._defined(slot):
             await self._tools.call(
                 "nvdefine", self._index(slot), "-Q", "-C", "o", "-s", str(SECRET_BYTES), "-a", _NV_ATTRIBUTES
             )
@@ -167,30 +192,43 @@ class TpmKeystore:
 
     async def erase_secret(self, slot: SecretSlot) -> None:
         """See the port. Zeros go over the secret; the index stays defined, so that nothing can take its place."""
-        if await self._defined(slot):
+        if self._policy or await self._defined(slot):  # behind a policy the chip itself must say yes
             await self._put(slot, bytes(SECRET_BYTES))  # 7.1(3)
 
     async def _put(self, slot: SecretSlot, value: bytes) -> None:
-        async with self._tools.hidden_session() as (session, descriptor):
+        async with self._session("write") as (session, descriptor):
             await self._tools.call(
-                *("nvwrite", self._index(slot), "-Q", "-C", "o", "-P", f"session:{session}", "-i", "-"),
+                *("nvwrite", self._index(slot), "-Q", "-C", self._who(slot), "-P", f"session:{session}", "-i", "-"),
                 give=value,
                 files=(descriptor,),
             )
 
+    def _session(self, act: Literal["read", "write"]) -> AbstractAsyncContextManager[tuple[str, int]]:
+        return self._policy.session(act) if self._policy else self._tools.hidden_session()
+
+    def _who(self, slot: SecretSlot) -> str:
+        """Return by whose right the place is used: its own policy's, or the owner's where nobody owns the chip."""
+        return self._index(slot) if self._policy else "o"
+
     async def _defined(self, slot: SecretSlot) -> bool:
-        listed = await self._tools.call("getcap", "handles-nv-index")
-        return self._first_index + slot in {int(text, 16) for text in _INDEX.findall(listed.decode("ascii", "replace"))}
+        return self._first_index + slot in await handles(self._tools, "nv-index")
 
     def _index(self, slot: SecretSlot) -> str:
         return f"0x{self._first_index + slot:08x}"
 
 
+async def handles(tools: TpmTools, kind: Literal["nv-index", "persistent"]) -> set[int]:
+    """Return what is defined in the chip. Raises KeystoreError."""
+    listed = await tools.call("getcap", f"handles-{kind}")
+    return {int(text, 16) for text in _HANDLE.findall(listed.decode("ascii", "replace"))}
+
+
 @contextlib.contextmanager
-def context_file(name: str) -> Iterator[tuple[str, int]]:
-    """Give ``(path, descriptor)`` of an empty file in memory; a tool that inherits the descriptor opens the path."""
+def memory_file(name: str, content: bytes = b"") -> Iterator[tuple[str, int]]:
+    """Give ``(path, descriptor)`` of a file in memory; a tool that inherits the descriptor opens the path."""
     descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
     try:
+        os.write(descriptor, content)
         yield f"/proc/self/fd/{descriptor}", descriptor
     finally:
         os.close(descriptor)

@@ -49,6 +49,8 @@ class Counters:
     recording: bool = False
     refusal: str = ""
     """Code of what the house refuses to do while it goes on with the rest; empty: nothing."""
+    keystore_refusal: str = ""
+    """Code of the last refusal of the keystore that the ledger was told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

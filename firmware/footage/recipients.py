@@ -6,7 +6,7 @@ Leaves: a verdict; the fields of ``recipients.*`` lines.
 Clauses: 7.3(1)1 (the two groups decide together who they are), 4.2(3).
 
 The first start founds: there is no earlier line, and the ceremony's sheet (board/KEYS.md) is the record. Any later
-set needs a ``recipients.approved`` line with exactly its fingerprints, written after the set in force was told. One
+set needs a ``groups.changed`` line with exactly its fingerprints, written after the set in force was told. One
 approval is good for one change.
 """
 
@@ -23,6 +23,12 @@ from firmware.ground.ledger_lines import Line
 
 Standing = Literal["founding", "unchanged", "approved", "refused"]
 
+APPROVALS: Final = ("groups.changed", "recipients.approved")
+"""The act that an officer of each group signed; or the bare line, for a pole whose officers sign on paper."""
+
+MARK: Final = b'"group_a":"'
+"""Every line that :func:`standing` reads has these bytes: a year's ledger is passed over quickly."""
+
 _NAMES: Final = ("group_a", "group_b", "group_c")
 
 
@@ -37,14 +43,14 @@ def fingerprints(groups: Groups) -> dict[str, Value]:
 
 
 def standing(groups: Groups, lines: Iterable[Line]) -> Standing:
-    """Judge ``groups`` by the ledger's lines, in their order (only ``recipients.set`` and ``.approved`` are read)."""
+    """Judge ``groups`` by the ledger's lines, in their order (``recipients.set`` and ``APPROVALS`` are read)."""
     wanted = fingerprints(groups)
     in_force: Mapping[str, Value] | None = None
     approved = False
     for line in lines:
         if line.event == "recipients.set":
             in_force, approved = line.fields, False
-        elif line.event == "recipients.approved":
+        elif line.event in APPROVALS:
             approved = _same(line.fields, wanted)
     if in_force is None:
         return "founding"

@@ -115,8 +115,9 @@ class FootageSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     retention_hours: Annotated[int, Meta(ge=2)] = LONGEST_RETENTION_HOURS
     keystore: Literal["software", "tpm2"] = "tpm2"
     tcti: Annotated[str, Meta(pattern=r"^(device|swtpm|tabrmd)(:[A-Za-z0-9_./,=:-]+)?$")] = "device:/dev/tpmrm0"
-    nv_index: Annotated[int, Meta(ge=0x0150_0000, le=0x01BF_FFFE)] = 0x0150_0010
-    signing_handle: Annotated[int, Meta(ge=0x8100_0000, le=0x817F_FFFF)] = 0x8101_5000
+    nv_index: Annotated[int, Meta(ge=0x0150_0000, le=0x01BF_FF00)] = 0x0150_0010
+    signing_handle: Annotated[int, Meta(ge=0x8100_0000, le=0x817F_FFF0)] = 0x8101_5000
+    boot_pcrs: tuple[Annotated[int, Meta(ge=0, le=15)], ...] = ()
     time_source: Literal["chrony", "officer", "none"] = "chrony"
     min_free_bytes: Annotated[int, Meta(ge=0)] = 256 * 1024 * 1024
     min_free_percent: Annotated[int, Meta(ge=0, le=50)] = 5

@@ -12,7 +12,8 @@ own header, so after a crash between any two steps :meth:`Eraser.settle` still k
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from firmware.footage import recipients
@@ -31,7 +32,9 @@ from firmware.footage.retention import (
 from firmware.footage.table import Rewritten
 from firmware.ground.clock import NS_PER_SECOND, MinuteNumber, minute_of
 from firmware.ground.errors import KeystoreError, StoreError
+from firmware.ground.ledger import Ledger
 from firmware.ground.ledger_events import Value
+from firmware.ground.ledger_lines import Place
 
 AHEAD_MINUTES: Final = 240
 """Keys are made this far ahead, so that three hours remain when the next rewrite is due."""
@@ -40,6 +43,9 @@ RETRY_SECONDS: Final = 60
 ROOM_EPOCHS: Final = 60
 _MOST_ROUNDS: Final = 24
 _RECIPIENTS: Final = "E-KEY-RECIPIENTS"
+_REFUSALS: Final[Mapping[str, str]] = MappingProxyType(
+    {"E-KEY-CHIP": "chip", "E-KEY-BOOT": "boot", "E-KEY-LOST": "lost"}
+)
 
 
 class Eraser:
@@ -120,7 +126,15 @@ class Eraser:
     async def _load(self) -> None:
         parts = self._parts
         here = minute_of(parts.trust.now_ns())
-        loaded = await parts.table.load(MinuteNumber(here - 1), accept_loss=parts.accept_lost_keys)
+        accepted = parts.accept_lost_keys or await asyncio.to_thread(_board_was_replaced, parts.ledger)
+        try:
+            loaded = await parts.table.load(MinuteNumber(here - 1), accept_loss=accepted)
+        except KeystoreError as error:
+            await self._tell_refusal(error.code)
+            raise
+        for generation in loaded.refused:
+            parts.log.event("footage.table_refused", generation=generation)
+            await parts.note("table.refused", generation=generation)
         if loaded.kept in ("old", "new"):
             await parts.note("epochs.recovered", generation=loaded.generation, kept=loaded.kept)
         await self.settle()
@@ -134,7 +148,7 @@ class Eraser:
             if (event, tuple(sorted(fields.items()))) not in told:
                 await parts.note(event, **fields)
         recorded = await asyncio.to_thread(parts.store.recorded)
-        keyed = set(parts.table.epochs())
+        keyed = {*parts.table.epochs(), *parts.table.dead}  # the dead go with the line that tells of their loss
         await asyncio.to_thread(parts.store.remove, [epoch for epoch in recorded if epoch not in keyed])
 
     async def _rewrite_due(self, fresh: Sequence[MintedEpoch], here: MinuteNumber) -> None:
@@ -163,7 +177,11 @@ class Eraser:
             await self._load()
             have = set(parts.table.epochs())  # perhaps the new table, with pairs made for the same hours
             fresh = [entry for entry in fresh if entry.epoch not in have]
-        done = await parts.table.rewrite(drop, fresh, MinuteNumber(here - 1), early=early)
+        try:
+            done = await parts.table.rewrite(drop, fresh, MinuteNumber(here - 1), early=early)
+        except KeystoreError as error:
+            await self._tell_refusal(error.code)
+            raise
         for event, fields in self._lines(done.generation, done.runs):
             await parts.note(event, **fields)
         gone = _gone(done)
@@ -214,6 +232,13 @@ class Eraser:
             parts.log.event("footage.overdue_unlinked", epochs=len(overdue))
             await asyncio.to_thread(parts.store.remove, overdue)
 
+    async def _tell_refusal(self, code: str) -> None:
+        """Write once a start that the keystore opens nothing here: another chip, another boot, another table."""
+        counters, reason = self._parts.counters, _REFUSALS.get(code)
+        if reason and counters.keystore_refusal != code:
+            counters.keystore_refusal = code
+            await self._parts.note("keystore.refused", reason=reason)
+
     async def _tell_recipients(self) -> None:
         """Write whose keys can open what is recorded from now on; where nobody signed for them, that they were refused.
 
@@ -222,7 +247,9 @@ class Eraser:
         hours, in which the old keys can be put back or the change be signed.
         """
         parts, groups = self._parts, self._parts.settings.officers.groups
-        found = await asyncio.to_thread(lambda: recipients.standing(groups, parts.ledger.lines()))
+        await asyncio.to_thread(parts.ledger.refresh)  # the officers' program writes the approval
+        lines, _ = await asyncio.to_thread(parts.ledger.since, Place(), recipients.MARK)
+        found = recipients.standing(groups, lines)
         if found in ("founding", "approved"):
             await parts.note("recipients.set", **recipients.fingerprints(groups))
         if found == "refused" and parts.counters.refusal != _RECIPIENTS:
@@ -285,6 +312,13 @@ class Eraser:
         space, settings = self._parts.store.space(), self._parts.settings
         floor_bytes = max(settings.min_free_bytes, space.total_bytes * settings.min_free_percent // 100)
         return space.free_bytes < floor_bytes
+
+
+def _board_was_replaced(ledger: Ledger) -> bool:
+    """Tell whether the board was replaced, by an officer's and not by a thief's hand, since keys were last made."""
+    replaced = [line.index for line in ledger.lines("board.replaced")]
+    created = [line.index for line in ledger.lines("epochs.created")]
+    return bool(replaced) and replaced[-1] > (created[-1] if created else -1)
 
 
 def _gone(done: Rewritten) -> list[MinuteNumber]:

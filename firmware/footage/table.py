@@ -47,11 +47,15 @@ Kept = Literal["nothing", "only", "old", "new"]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What ``load`` found: which generation it kept, and the files none of whose secrets exists any more."""
+    """What ``load`` found: which generation it kept, and the epochs none of whose secrets exists any more.
+
+    ``refused``: generations of other files that no secret opens (an old copy put back, or one that a crash left).
+    """
 
     kept: Kept
     generation: int
     dead: tuple[MinuteNumber, ...] = ()
+    refused: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +170,9 @@ class EpochTable:
         if chosen:
             newer = max(files) == chosen.header.generation
             kept = "only" if len(files) == 1 else "new" if newer else "old"
-        return Loaded(kept, self.generation, tuple(sorted(self._dead)))
+        opened = {table.header.generation for table in good}
+        refused = tuple(sorted(set(files) - opened)) if chosen else ()
+        return Loaded(kept, self.generation, tuple(sorted(self._dead)), refused)
 
     async def rewrite(
         self,

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Final
 
 from firmware.ground.errors import LedgerError
-from firmware.ground.ledger_office import OFFICE_EVENTS, Shape
+from firmware.ground.ledger_office import GROUPS, OFFICE_EVENTS, Shape
 
 Value = int | str
 
@@ -43,14 +43,6 @@ GAP_REASONS: Final = frozenset(
 REFUSALS: Final = frozenset({"gone", "nothing", "clock"})
 
 _SPAN: Final[Mapping[str, Shape]] = MappingProxyType({"first_epoch": int, "last_epoch": int, "epochs": int})
-_GROUPS: Final[Mapping[str, Shape]] = MappingProxyType(
-    {
-        "rule": frozenset({"one_group", "two_groups", "two_of_three"}),
-        "group_a": SHA256,
-        "group_b": SHA256,
-        "group_c": SHA256,
-    }
-)
 
 EVENTS: Final[Mapping[str, Mapping[str, Shape]]] = MappingProxyType({
     "ledger.started": {"pole": POLE, "generation": int},
@@ -61,14 +53,25 @@ EVENTS: Final[Mapping[str, Mapping[str, Shape]]] = MappingProxyType({
     "ledger.torn": {"lost_bytes": int},  # an unfinished last line, cut off after a crash
     "pole.started": {"profile": PROFILES, "keystore": KEYSTORES},
     "pole.stopped": {},
-    "recipients.set": _GROUPS,  # over the sorted recipients of each group; the first version told a and b alone
-    "recipients.approved": {**_GROUPS, "act": SHA256},  # an officer of each group has signed the act with this hash
-    "recipients.refused": _GROUPS,  # what footage.toml asks for without such a line
+    "recipients.set": GROUPS,  # over the sorted recipients of each group; the first version told a and b alone
+    "recipients.approved": {**GROUPS, "act": SHA256},  # told from a signed paper, where no act was made
+    "recipients.refused": GROUPS,  # what footage.toml asks for without such a line
     "epochs.created": {**_SPAN, "generation": int},
     "epochs.erased": {**_SPAN, "generation": int, "method": frozenset({"secret_overwritten"}), "keystore": KEYSTORES},
     "epochs.dropped_early": {**_SPAN, "reason": frozenset({"disk_full"})},
     "epochs.recovered": {"generation": int, "kept": frozenset({"old", "new"})},
     "epochs.lost": {**_SPAN, "reason": frozenset({"table_damaged", "secret_missing"})},
+    "table.refused": {"generation": int},  # a table file that no secret opens: an old copy, or left by a crash
+    "keystore.refused": {"reason": frozenset({"chip", "boot", "lost"})},  # another chip, another boot, another table
+    "tpm.provisioned": {"chip": SHA256, "key": SHA256, "policy": SHA256, "owner": SHA256, "boot_pcrs": int},
+    "tpm.rebound": {"chip": SHA256, "boot_pcrs": int},  # boot_pcrs: bit n set: register n counts
+    "board.retired": {"chip": SHA256},
+    "board.replaced": {  # the last checkpoint before; old_chip: zeros where nobody knows it any more
+        "old_chip": SHA256,
+        "old_lines": int,
+        "old_root": SHA256,
+        "ledger": frozenset({"continued", "lost"}),
+    },
     "minute.sealed": {"epoch": int, "manifest": SHA256},
     "recording.gap": {"first_epoch": int, "last_epoch": int, "reason": GAP_REASONS},
     "recording.stopped": {"reason": GAP_REASONS},

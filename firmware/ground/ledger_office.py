@@ -33,6 +33,16 @@ METHODS: Final = frozenset({"clear", "purge", "destroy"})
 _ACT: Final[Mapping[str, Shape]] = MappingProxyType(
     {"number": int, "by": SIGNERS, "act": _SHA256, "at": int, "clock": CLOCKS}
 )
+GROUPS: Final[Mapping[str, Shape]] = MappingProxyType(
+    {
+        "rule": frozenset({"one_group", "two_groups", "two_of_three"}),
+        "group_a": _SHA256,
+        "group_b": _SHA256,
+        "group_c": _SHA256,
+    }
+)
+"""A set of officers' keys: SHA-256 over each group's sorted recipients (``footage.recipients.fingerprints``)."""
+
 _HOLD: Final[Mapping[str, Shape]] = MappingProxyType(
     {**_ACT, "hold": int, "first_epoch": int, "last_epoch": int, "ends_epoch": int}
 )
@@ -43,7 +53,7 @@ OFFICE_EVENTS: Final[Mapping[str, Mapping[str, Shape]]] = MappingProxyType({
     "role.granted": {**_ACT, "account": ACCOUNT, "role": ROLES},
     "role.revoked": {**_ACT, "account": ACCOUNT},
     "role.override": {**_ACT, "account": ACCOUNT, "until": int},  # UTC second
-    "groups.changed": _ACT,
+    "groups.changed": {**_ACT, **GROUPS},  # both groups signed: footage takes this set, and no other, from now on
     "recipient.added": _ACT,
     "recipient.changed": _ACT,
     "recipient.suspended": _ACT,

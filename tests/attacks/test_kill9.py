@@ -130,7 +130,9 @@ class Bench:
         if not folder.is_dir():
             return
         settings = settings_of(self.state, self.keystore, self.tcti, self.officers)
-        keystore, _ = await open_pole_keys(settings.footage, self.state, "smartpole.example/sp09", Log(io.StringIO()))
+        keystore, _ = await open_pole_keys(
+            settings.footage, self.state, "smartpole.example/sp09", Log(io.StringIO()), "bench"
+        )
         table, store = EpochTable(folder, keystore), Store(folder)
         await table.load(MinuteNumber(0), repair=False)
         for epoch in store.recorded():

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmware.custody.office import acts
 from firmware.drivers.mint_process import MintProcess
 from firmware.footage import recipients
 from firmware.footage.parts import Parts
@@ -21,11 +22,14 @@ from firmware.footage.run import boot
 from firmware.footage.settings import Officers
 from firmware.footage.sweep import AHEAD_MINUTES, Eraser
 from firmware.ground.clock import NS_PER_MINUTE, MinuteNumber, SimulatedClock, minute_of
-from firmware.ground.errors import KeystoreError
+from firmware.ground.errors import CaseError, KeystoreError
+from firmware.ground.ledger import Ledger
 from firmware.ground.ledger_lines import Line
 from firmware.ground.log import Log
 from tests.attacks.test_erasure import record_a_minute
 from tests.parts.footage_parts import MemoryKeystore, Silence, bench_settings, make_parts, recipient_and_key
+from tests.parts.office import Office
+from tests.signing import Ed25519Key
 
 START_NS = 29_923_200 * NS_PER_MINUTE
 ACT = "ab" * 32
@@ -125,12 +129,34 @@ async def test_an_approval_that_comes_while_the_pole_runs_is_taken_at_the_next_s
     scene = Scene(tmp_path)
     await scene.start(scene.lawful)
     parts = await scene.start(scene.changed)
-    parts.ledger.append("recipients.approved", act=ACT, **fingerprints(scene.changed.groups))
+    officers_program = Ledger.open(tmp_path / "ledger", Ed25519Key(), scene.clock)
+    officers_program.append("recipients.approved", act=ACT, **fingerprints(scene.changed.groups))
     await scene.clock.advance_to(scene.clock.utc_ns() + 55 * NS_PER_MINUTE)
     await Eraser(parts).sweep()
     assert parts.counters.refusal == ""
     newest = parts.table.epochs()[-1]
     pyrage.decrypt(await parts.table.sealed_identity(newest), [scene.of_thief])  # now lawfully an officer's
+
+
+async def test_the_act_that_an_officer_of_each_group_signed_is_the_right_to_it(tmp_path: Path) -> None:
+    """The office's own program and stock ssh-keygen on one side, the pole on the other; between them one ledger."""
+    scene = Scene(tmp_path / "state")
+    office = Office(tmp_path, clock=scene.clock)
+    journal = await office.found()
+    await scene.start(scene.lawful)
+    parts = await scene.start(scene.changed)
+    assert parts.counters.refusal
+    groups = {"group_a": scene.changed.a, "group_b": scene.changed.b}
+    act = office.draw_up(acts.GroupsChanged, "chief", **groups)
+    with pytest.raises(CaseError):  # one officer alone
+        await office.do(journal, act)
+    assert (await scene.start(scene.changed)).counters.refusal
+    await office.do(journal, act, "manager")
+    assert not (await scene.start(scene.changed)).counters.refusal
+    assert (await office.journal()).register.groups == act  # and the record reads back
+    for wrong in ({}, {"group_a": scene.lawful.a, "group_b": scene.lawful.a}):
+        with pytest.raises(CaseError, match="E-OFFICE-KEYS"):
+            await office.do(journal, office.draw_up(acts.GroupsChanged, "chief", **wrong), "manager")
 
 
 KEYS = [recipient_and_key()[0] for _ in range(5)]
@@ -145,7 +171,10 @@ SETS = st.sampled_from(
 )
 
 
-@given(st.lists(st.tuples(st.sampled_from(["recipients.set", "recipients.approved"]), SETS), max_size=6), SETS)
+@given(
+    st.lists(st.tuples(st.sampled_from(["recipients.set", "recipients.approved", "groups.changed"]), SETS), max_size=6),
+    SETS,
+)
 def test_only_the_set_in_force_and_the_last_approval_after_it_count(
     history: list[tuple[str, tuple[tuple[str, ...], ...]]], wanted: tuple[tuple[str, ...], ...]
 ) -> None:

@@ -57,7 +57,7 @@ async def film(state: Path, settings: FootageSettings, origin: str, clock: Simul
     """Run the real footage house over ``SECONDS`` of grey pictures, each with its own brightness."""
     log = Log(io.StringIO())
     async with AsyncExitStack() as stack:
-        keystore, signer = await open_pole_keys(settings, state, origin, log)
+        keystore, signer = await open_pole_keys(settings, state, origin, log, "bench")
         memory = stack.enter_context(closing(SlotMemory(WIDTH * HEIGHT * 3 // 2, 3)))
         frames = MainFrames(memory, clock)
         h264 = H264Settings(WIDTH, HEIGHT, FPS, 200)

@@ -36,7 +36,9 @@ from firmware.custody.office.media import Media
 from firmware.custody.office.officers import Officers
 from firmware.custody.office.recipients import Recipients
 from firmware.footage.settings import LegalBases
+from firmware.footage.settings import Officers as Groups
 from firmware.ground.clock import NS_PER_SECOND
+from firmware.ground.config import OutOfLaw
 from firmware.ground.errors import CaseError
 
 EARLY_MINUTES: Final = 10
@@ -129,6 +131,7 @@ def _applied(register: Register, act: AnyAct, context: Context) -> Register:
         case OfficersFounded() | RoleGranted() | RoleRevoked() | LinesOverridden():
             return replace(register, officers=officers.apply(register.officers, act, context))
         case GroupsChanged():
+            _refuse_no_rule(act)
             return replace(register, groups=act)
         case TimeStated():
             return register
@@ -141,6 +144,16 @@ def _applied(register: Register, act: AnyAct, context: Context) -> Register:
     raise CaseError(
         "E-OFFICE-ACT", f"this version cannot do {name_of(act)}", where=name_of(act), todo="update the pole"
     )
+
+
+def _refuse_no_rule(act: GroupsChanged) -> None:
+    """Refuse a set of keys that footage.toml could not hold either: two rules at once, none, one key twice."""
+    try:
+        Groups(a=act.group_a, b=act.group_b, two_of_three=act.two_of_three)
+    except OutOfLaw as error:
+        raise CaseError(
+            "E-OFFICE-KEYS", error.what, where=name_of(act), todo="draw it up anew", clause="7.3(1)1"
+        ) from None
 
 
 def _refuse_misplaced(register: Register, act: AnyAct, now_ns: int) -> None:

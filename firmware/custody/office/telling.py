@@ -15,6 +15,7 @@ from typing import Final
 from firmware.custody.office import acts
 from firmware.custody.office.acts import AnyAct
 from firmware.custody.office.context import ns_of
+from firmware.footage import recipients
 from firmware.ground.clock import NS_PER_SECOND
 from firmware.ground.ledger_events import Value
 
@@ -53,6 +54,8 @@ def fields_of(act: AnyAct) -> dict[str, Value]:
             told |= {"account": act.officer.account, "role": str(act.officer.role)}
         case acts.LinesOverridden():
             told["until"] = ns_of(act.until, where="until") // NS_PER_SECOND
+        case acts.GroupsChanged():
+            told |= recipients.fingerprints(act.two_of_three or tuple(filter(None, (act.group_a, act.group_b))))
         case acts.HoldPlaced():
             told |= {"first_epoch": act.span.first_epoch, "last_epoch": act.span.last_epoch}
             told["kind"] = "provisional" if act.document is None else "confirmed"
