@@ -15,8 +15,9 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#999933", "#555555")
-WIDTH, HEIGHT = 1000, 480
-LEFT, RIGHT, TOP, BOTTOM = 70, 20, 40, 90
+WIDTH, HEIGHT = 1000, 500
+LEFT, RIGHT, TOP, BOTTOM = 70, 20, 40, 122
+KEY_ROW = 20
 TICKS = 5
 
 
@@ -27,20 +28,21 @@ class _Page:
         self.picture = Image.new("RGB", (WIDTH, HEIGHT), "white")
         self.draw = ImageDraw.Draw(self.picture)
         self.font = ImageFont.load_default(13)
-        self._low, self._high = low, high if high > low else low + 1
+        self._low, self._high = low, low + round_up(high - low)
         self.draw.text((LEFT, 10), title, fill="black", font=ImageFont.load_default(16))
         for tick in range(TICKS + 1):
             value = self._low + (self._high - self._low) * tick / TICKS
             y = self.y(value)
             self.draw.line((LEFT, y, WIDTH - RIGHT, y), fill="#dddddd")
             self.draw.text((8, y - 7), f"{value:.3g}", fill="black", font=self.font)
-        x = LEFT
+        x, row = LEFT, HEIGHT - 3 * KEY_ROW - 4
         for name, colour in zip(names, _colours(len(names)), strict=True):
-            if x > LEFT and x + 30 + 7 * len(name) > WIDTH:
-                break
-            self.draw.rectangle((x, HEIGHT - 24, x + 12, HEIGHT - 12), fill=colour)
-            self.draw.text((x + 17, HEIGHT - 26), name, fill="black", font=self.font)
-            x += 34 + int(self.draw.textlength(name, font=self.font))
+            wide = 34 + int(self.draw.textlength(name, font=self.font))
+            if x > LEFT and x + wide > WIDTH:
+                x, row = LEFT, row + KEY_ROW
+            self.draw.rectangle((x, row + 2, x + 12, row + 14), fill=colour)
+            self.draw.text((x + 17, row), name, fill="black", font=self.font)
+            x += wide
 
     def y(self, value: float) -> float:
         """Return the row of a value."""
@@ -51,6 +53,14 @@ class _Page:
         """Write the PNG."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self.picture.save(path)
+
+
+def round_up(length: float) -> float:
+    """Return the least of 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8 times a power of ten that is no shorter; 1 for nothing."""
+    if length <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(length))
+    return next(step * power for step in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if step * power >= length * (1 - 1e-9))
 
 
 def _colours(n: int) -> list[str]:

@@ -106,7 +106,8 @@ class TfliteDetector:
     ours = False
 
     def __init__(self, file: Path, form: Form | None = None, threshold: float = ANCHOR_THRESHOLD) -> None:
-        self.file, self.name, self.threshold = file, file.stem, threshold
+        self.file, self.threshold = file, threshold
+        self.name = file.stem.replace("full_integer_quant", "int8")
         self._interpreter = Interpreter(str(file), num_threads=1)
         self._interpreter.allocate_tensors()
         self._in = self._interpreter.get_input_details()[0]

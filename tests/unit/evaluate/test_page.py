@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageColor
 
-from tools.evaluate import page, table
+from tools.evaluate import chart, page, table
+from tools.evaluate.chart import round_up
 from tools.evaluate.outbox import compare
 
 
@@ -59,3 +61,17 @@ def test_a_poles_outbox_beside_the_truth() -> None:
     lines = compare(told, truth)
     assert "published 1 of 2: MAE 1.00 persons (25.0%), bias -25.0%" in lines[2]
     assert "1 of 2" in lines[3]
+
+
+@pytest.mark.parametrize(("length", "axis"), [(0.97, 1), (1, 1), (8.96, 10), (0.031, 0.04), (2.2, 2.5), (0, 1)])
+def test_an_axis_ends_at_a_round_number(length: float, axis: float) -> None:
+    assert round_up(length) == pytest.approx(axis)
+
+
+def test_every_name_is_in_the_key(tmp_path: Path) -> None:
+    """With a colour for each of eight long names; those are drawn nowhere but in the key when all bars are unknown."""
+    names = [f"a detector with quite a long name, number {k}" for k in range(8)]
+    chart.bars(tmp_path / "key.png", "key", ["x"], {name: [float("nan")] for name in names})
+    with Image.open(tmp_path / "key.png") as picture:
+        seen = {colour for _, colour in picture.convert("RGB").getcolors(1 << 20) or []}
+    assert {ImageColor.getrgb(colour) for colour in chart.COLOURS} <= seen
