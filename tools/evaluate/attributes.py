@@ -23,7 +23,7 @@ from firmware.flow.tensors import ATTRIBUTE_SHAPE, CROPS, AttributeInput, Planes
 from tools.evaluate import table
 from tools.evaluate.drawn import HELD_OUT_SEEDS, SMALL_BYTES
 from tools.evaluate.groups import TONES
-from tools.evaluate.measure import Detector, asked
+from tools.evaluate.measure import Detector, asked, plain, sure_boxes
 from tools.evaluate.score import Floats, overlaps
 from tools.street.scene import market
 from tools.street.street import Street
@@ -48,13 +48,13 @@ Crops = npt.NDArray[np.uint8]
 class Estimator:
     """The attribute model of a directory, through the firmware's loader."""
 
-    def __init__(self, directory: Path) -> None:
-        """Load it. Raises ValueError where the manifest lists none."""
+    def __init__(self, directory: Path, *, reference: bool = False) -> None:
+        """Load it; ``reference`` as for :class:`Detector`. Raises ValueError where the manifest lists none."""
         entry = read_manifest(directory).for_task("attributes")
         if entry is None or entry.minimum_height_pixels is None:
             message = "the manifest lists no model for attributes"
             raise ValueError(message)
-        self._network = load_model(directory, entry)
+        self._network = plain(directory, entry) if reference else load_model(directory, entry)
         self.minimum_height = entry.minimum_height_pixels
         self.confidence = {Dimension(output.meaning): float(output.confidence or 1.0) for output in entry.output}
 
@@ -85,8 +85,11 @@ class Body:
     groups: tuple[str, ...]
 
 
-def of_streets(detector: Detector, minimum_height: int, streets: int, slices: int) -> Iterator[Body]:
-    """Yield drawn people as the pole would crop them: found by the detector, tall enough, the eight tallest a slice."""
+def of_streets(detector: Detector | None, minimum_height: int, streets: int, slices: int) -> Iterator[Body]:
+    """Yield drawn people as the pole would crop them: found by the detector, tall enough, the eight tallest a slice.
+
+    Without a detector the boxes are the true ones.
+    """
     cutter, tensor = AttributeInput(), np.zeros(ATTRIBUTE_SHAPE, np.int8)
     small = np.empty(SMALL_BYTES, np.uint8)
     for number in range(streets):
@@ -94,9 +97,9 @@ def of_streets(detector: Detector, minimum_height: int, streets: int, slices: in
         street = Street(scene, HELD_OUT_SEEDS + SEED + number, width=640)
         for k in range(slices):
             truth = [person for person in street.render(60.0 + 9.0 * k, None, small) if asked(person)]
-            boxes, scores = detector.look(small)
-            tall = (scores >= detector.threshold) & (boxes[:, 3] - boxes[:, 1] >= minimum_height)
-            boxes = boxes[tall]
+            there = np.array([person.box for person in truth], np.float32).reshape(-1, 4)
+            boxes = there if detector is None else sure_boxes(detector, small)
+            boxes = boxes[boxes[:, 3] - boxes[:, 1] >= minimum_height]
             boxes = boxes[np.argsort(boxes[:, 1] - boxes[:, 3], kind="stable")][:CROPS]
             if not len(boxes) or not truth:
                 continue
@@ -104,7 +107,7 @@ def of_streets(detector: Detector, minimum_height: int, streets: int, slices: in
             eight[: len(boxes)] = boxes / 2
             cutter.fill(Planes(small), eight, tensor)
             crops = tensor.view(np.uint8) ^ 0x80
-            shared = overlaps(boxes, np.array([person.box for person in truth], np.float32))[0]
+            shared = overlaps(boxes, there)[0]
             for place in range(len(boxes)):
                 if shared[place].max() < LOWEST_OVERLAP:
                     continue

@@ -111,13 +111,13 @@ def beside_anchors(asked: argparse.Namespace) -> None:
 
 
 def reproduce(asked: argparse.Namespace) -> None:
-    """Measure again what the manifest states of each detector; fails if a figure does not come out again."""
+    """Measure again what the manifest states of each model; fails if a figure does not come out again."""
     wrong = 0
     for directory in asked.models:
         for entry in read_manifest(directory).model:
-            if entry.task != "persons":
-                continue
-            if asked.short:
+            if entry.task == "attributes":
+                again = figures.short_attributes(directory)
+            elif asked.short:
                 plain = Detector(directory, entry, reference=True)
                 again = figures.short(plain, plain.threshold)
             else:

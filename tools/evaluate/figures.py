@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from firmware.drivers.model_manifest import Model
+from tools.evaluate.attributes import Estimator, answers, of_streets
 from tools.evaluate.drawn import SUITES, streets_of
 from tools.evaluate.measure import Detector, average_precision, counts, fleeting, occupancy_error
 
@@ -31,7 +32,9 @@ SHORT = "short_"
 TOLERANCES = {"ap50": 0.05, "mae": 0.05, "bias": 0.05, "slice": 0.02, "things": 0.02}
 """Of the full figures, by the last word of a figure's name."""
 
-SHORT_TOLERANCES = {"ap50": 0.005, "persons": 1}
+SHORT_TOLERANCES = {"ap50": 0.005, "persons": 1, "right": 1, "answered": 1}
+SHORT_STREETS, SHORT_LOOKS = 3, 4
+"""Of attributes: crowded streets, slices a street."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,18 @@ def measured(directory: Path, threshold: float | None = None, entry: Model | Non
     fast, plain = Detector(directory, entry), Detector(directory, entry, reference=True)
     chosen = threshold or fast.threshold
     return {**full(fast, chosen), **short(plain, chosen)}
+
+
+def short_attributes(directory: Path) -> dict[str, float]:
+    """Ask the attribute heads, in plain kernels, about some drawn people: how many right, how many answered."""
+    estimator = Estimator(directory, reference=True)
+    bodies = list(of_streets(None, estimator.minimum_height, SHORT_STREETS, SHORT_LOOKS))
+    out: dict[str, float] = {f"{SHORT}street_persons": float(len(bodies))}
+    for one in answers(estimator, bodies):
+        name = f"{SHORT}street_{one.dimension.value}"
+        out[f"{name}_right"] = float((one.scores.argmax(axis=1) == one.truth).sum())
+        out[f"{name}_answered"] = float((one.scores.max(axis=1) >= estimator.confidence[one.dimension]).sum())
+    return out
 
 
 def checks(stated: Mapping[str, float | int | str], again: Mapping[str, float]) -> list[Check]:

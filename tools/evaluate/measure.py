@@ -38,6 +38,16 @@ class Seen:
     truth: Truth
 
 
+def plain(directory: Path, entry: Model) -> LoadedModel:
+    """Load a model that passes the firmware's gate, but compute with LiteRT's plain kernels."""
+    load_model(directory, entry)
+    interpreter = Interpreter(
+        str(directory / entry.file), num_threads=1, experimental_op_resolver_type=OpResolverType.BUILTIN_REF
+    )
+    interpreter.allocate_tensors()
+    return LoadedModel(entry, interpreter)
+
+
 class Detector:
     """A detector of a model directory, as the counter runs it; ``milliseconds`` lists each bare interpreter call."""
 
@@ -81,6 +91,12 @@ class Detector:
         self._decoder.decode(self._network.output("heat"), self._network.output("box"))
         boxes, scores = self._decoder.people()
         return np.clip(boxes * 2, 0, [640, 360, 640, 360]).astype(np.float32), scores
+
+
+def sure_boxes(detector: Detector, small: npt.NDArray[np.uint8]) -> Floats:
+    """Return the boxes that a pole with this detector counts as persons."""
+    boxes, scores = detector.look(small)
+    return boxes[scores >= detector.threshold]
 
 
 def overlap(box: Floats, person: PersonTruth) -> float:

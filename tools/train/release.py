@@ -125,20 +125,20 @@ def attributes(directory: Path, made: Exported, crops: Path) -> None:
             told = ~choosing[here] if k == MASK else None
             measured.update(_accuracy(f"{where}_{name}", answers[k][here], classes[here, k], sure, told))
     measured.update({f"int8_error_{name}": error for name, error in made.error.items()})
-    replace_entry(
-        directory,
-        {
-            "file": made.file.name,
-            "sha256": made.sha256,
-            "task": "attributes",
-            "licence": LICENCE,
-            "training_data": FACES,
-            "minimum_height_pixels": MINIMUM_HEIGHT,
-            "input": {**made.input, "meaning": "upper_bodies"},
-            "output": outputs,
-            "measured": measured,
-        },
-    )
+    entry: dict[str, Any] = {
+        "file": made.file.name,
+        "sha256": made.sha256,
+        "task": "attributes",
+        "licence": LICENCE,
+        "training_data": FACES,
+        "minimum_height_pixels": MINIMUM_HEIGHT,
+        "input": {**made.input, "meaning": "upper_bodies"},
+        "output": outputs,
+        "measured": measured,
+    }
+    replace_entry(directory, entry)
+    measured.update(figures.short_attributes(directory))
+    replace_entry(directory, entry)
 
 
 def _confidence(*sets: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]) -> float:

@@ -28,6 +28,14 @@ def test_the_short_figures_of_the_manifest_come_out_again(entry: Model) -> None:
     assert [check for check in found if not check.holds] == []
 
 
+def test_the_short_figures_of_the_attribute_heads_come_out_again() -> None:
+    entry = read_manifest(MODELS).for_task("attributes")
+    assert entry is not None
+    found = figures.checks(entry.measured, figures.short_attributes(MODELS))
+    assert len(found) == 7
+    assert [check for check in found if not check.holds] == []
+
+
 @pytest.mark.parametrize("entry", detectors(), ids=lambda entry: entry.file)
 def test_every_full_figure_is_stated(entry: Model) -> None:
     wanted = {f"{suite}_ap50" for suite in figures.SUITES if suite != "empty"} | {"empty_false_persons_a_slice"}
