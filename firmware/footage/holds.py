@@ -45,7 +45,8 @@ class LedgerHolds:
         self._retention_hours = retention_hours
         self._place = Place()
         self._standing: dict[int, list[Hold]] = {}
-        self._ended: set[int] = set()
+        self._lifted: set[int] = set()
+        self._highest: int = 0
         self._rescued: dict[int, list[Hold]] | None = None
 
     def __call__(self) -> Sequence[Hold]:
@@ -66,16 +67,18 @@ class LedgerHolds:
     @property
     def highest(self) -> int:
         """The highest number a hold ever had here; 0 for none."""
-        return max((*self._standing, *self._ended, *(self._rescued or ())), default=0)
+        return max([self._highest, *(self._rescued or ())])
 
     def _follow(self, line: Line) -> None:
         number = int(line.fields["hold"])
+        self._highest = max(self._highest, number)
         if line.event in _ENDING:
-            self._ended.add(number)
+            if line.event == "hold.lifted":  # for good; one that lapsed may just have been decided anew
+                self._lifted.add(number)
             self._standing.pop(number, None)
             if self._rescued:
                 self._rescued.pop(number, None)
-        elif line.event in _KEEPING and number not in self._ended:
+        elif line.event in _KEEPING and number not in self._lifted:
             asked = _hold_of(line)
             before = self._standing.get(number)
             if line.event == "hold.placed":

@@ -92,6 +92,10 @@ RULES: Final[Mapping[Instrument, Rule]] = MappingProxyType(
 """Every instrument there is. A new one is a line here, or it is refused."""
 
 
+JUDGED_THEN: Final = LegalBases(bar_inquiry="then", court_commission="then", life_protection="then")
+"""For acts read again out of the ledger: the switches were judged when it was done, and may have been turned since."""
+
+
 def judge(
     instrument: Instrument,
     use: Use,

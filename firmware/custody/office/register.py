@@ -16,13 +16,15 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
-from firmware.custody.office import media, officers, recipients
+from firmware.custody.office import cases, holds, media, officers, recipients
 from firmware.custody.office.acts import (
     GOOD_FOR_HOURS,
     AnyAct,
     CaseHandedOver,
+    CaseOpened,
     GroupsChanged,
     HoldPlaced,
+    HoldRenewed,
     LinesOverridden,
     OfficersFounded,
     RoleGranted,
@@ -30,8 +32,10 @@ from firmware.custody.office.acts import (
     TimeStated,
 )
 from firmware.custody.office.authority import LINES, Line, Signer, authorise
+from firmware.custody.office.case_stages import Cases
 from firmware.custody.office.context import Context, ns_of
 from firmware.custody.office.fields import Officer, Role
+from firmware.custody.office.holds import Holds
 from firmware.custody.office.media import Media
 from firmware.custody.office.officers import Officers
 from firmware.custody.office.recipients import Recipients
@@ -58,6 +62,8 @@ class Register:
     officers: Officers = field(default_factory=Officers)
     recipients: Recipients = field(default_factory=Recipients)
     media: Media = field(default_factory=Media)
+    holds: Holds = field(default_factory=Holds)
+    cases: Cases = field(default_factory=Cases)
     groups: GroupsChanged | None = None
 
     def signer(self, act: AnyAct, account: str, now_ns: int) -> Signer:
@@ -120,6 +126,9 @@ def of(register: Register, act: AnyAct) -> str:
             variant = "own" if before and before.officer.role is Role.CHIEF else ""
         case HoldPlaced():
             variant = "" if act.document is None else "document"
+        case HoldRenewed():
+            hold = register.holds.entries.get(act.hold)
+            variant = "year" if hold and holds.needs_chief(hold, act.ends_epoch) else ""
         case _:
             variant = ""
     return f"{name}:{variant}" if variant else name
@@ -139,11 +148,14 @@ def _applied(register: Register, act: AnyAct, context: Context) -> Register:
         return replace(register, recipients=recipients.apply(register.recipients, act, context))
     if isinstance(act, media.MediumAct):
         return replace(register, media=media.apply(register.media, act, context))
+    if isinstance(act, holds.HoldAct):
+        return replace(register, holds=holds.apply(register.holds, act, context))
     if isinstance(act, CaseHandedOver) and act.medium is not None:
         register.media.refuse_unless_out(act.medium, act.case)
-    raise CaseError(
-        "E-OFFICE-ACT", f"this version cannot do {name_of(act)}", where=name_of(act), todo="update the pole"
-    )
+    if isinstance(act, CaseOpened) and act.hold is not None:
+        register.holds.known(act.hold)
+    after = cases.apply(register.cases, act, context, register.recipients, register.pole)
+    return replace(register, cases=after)
 
 
 def _refuse_no_rule(act: GroupsChanged) -> None:
