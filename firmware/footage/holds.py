@@ -67,7 +67,7 @@ class LedgerHolds:
     @property
     def highest(self) -> int:
         """The highest number a hold ever had here; 0 for none."""
-        return max([self._highest, *(self._rescued or ())])
+        return max(self._highest, max(self._rescued or {}, default=0))
 
     def _follow(self, line: Line) -> None:
         number = int(line.fields["hold"])
@@ -82,7 +82,8 @@ class LedgerHolds:
             asked = _hold_of(line)
             before = self._standing.get(number)
             if line.event == "hold.placed":
-                self._standing[number] = self._living(asked, MinuteNumber(int(line.fields["living_from"])))
+                told = living_from(int(line.fields["at"]) * NS_PER_SECOND, self._retention_hours)
+                self._standing[number] = self._living(asked, MinuteNumber(max(told, int(line.fields["living_from"]))))
             elif before is None:  # its first line was lost with a damaged ledger: the whole span, the safe side
                 self._standing[number] = [asked]
             else:
@@ -90,10 +91,10 @@ class LedgerHolds:
                     Hold(piece.first_epoch, piece.last_epoch, asked.ends_utc_ns, number) for piece in before
                 ]
 
-    def _living(self, asked: Hold, living_from: MinuteNumber) -> list[Hold]:
+    def _living(self, asked: Hold, first_living: MinuteNumber) -> list[Hold]:
         """Return what of ``asked`` had not ended when it was placed: younger than 336 h, or kept by another hold."""
-        at_ns = deadline_ns(MinuteNumber(living_from - 1), self._retention_hours)
-        stretches = [(max(asked.first_epoch, living_from), asked.last_epoch)]
+        at_ns = deadline_ns(MinuteNumber(first_living - 1), self._retention_hours)
+        stretches = [(max(asked.first_epoch, first_living), asked.last_epoch)]
         stretches += [
             (max(asked.first_epoch, other.first_epoch), min(asked.last_epoch, other.last_epoch))
             for pieces in self._standing.values()

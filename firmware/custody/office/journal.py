@@ -115,7 +115,7 @@ class Journal:
         now_ns -= now_ns % NS_PER_SECOND
         await self._judge_signatures(act, data, given)
         after = decide(self.register, act, list(given), now_ns, proven=proven, bases=bases)
-        fields = line_of(act, after.number, list(given), now_ns, proven=proven)
+        fields = line_of(act, after, list(given), now_ns, proven=proven)
         await asyncio.to_thread(self._files.write, after.number, data, given)
         # Where this raises, the next refresh finds out from the disk whether the line stands or the act is set aside.
         line = await asyncio.to_thread(lambda: self._ledger.append(name_of(act), **fields))
@@ -163,7 +163,7 @@ class Journal:
                 raise _wrong(error.code, error.what, where) from None
             code = "E-OFFICE-EDITED" if error.code == "E-OFFICE-BYTES" else "E-OFFICE-FORGED"
             raise _wrong(code, f"act {number} could not have been done: {error.what}", where) from None
-        if (line.event, told) != (name_of(act), line_of(act, number, signers, now_ns, proven=proven)):
+        if (line.event, told) != (name_of(act), line_of(act, after, signers, now_ns, proven=proven)):
             raise _wrong("E-OFFICE-LEDGER", f"the line tells something else than act {number} says", where)
         self._took_effect(after, Entry(number, act, signers, now_ns, proven, line.index))
 

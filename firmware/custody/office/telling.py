@@ -15,7 +15,10 @@ from typing import Final
 from firmware.custody.office import acts
 from firmware.custody.office.acts import AnyAct
 from firmware.custody.office.context import ns_of
+from firmware.custody.office.register import Register
 from firmware.footage import recipients
+from firmware.footage.holds import living_from
+from firmware.footage.settings import LONGEST_RETENTION_HOURS
 from firmware.ground.clock import NS_PER_SECOND
 from firmware.ground.ledger_events import Value
 
@@ -44,8 +47,8 @@ _TOLD_AS_IS: Final[Mapping[type[AnyAct], tuple[str, ...]]] = MappingProxyType(
 )
 
 
-def fields_of(act: AnyAct) -> dict[str, Value]:
-    """Return the fields that are this kind of act's own."""
+def fields_of(act: AnyAct, after: Register, now_ns: int) -> dict[str, Value]:
+    """Return the fields that are this kind of act's own; ``after`` is the register with it."""
     told: dict[str, Value] = {name: getattr(act, name) for name in _TOLD_AS_IS.get(type(act), ())}
     match act:
         case acts.OfficersFounded():
@@ -57,16 +60,19 @@ def fields_of(act: AnyAct) -> dict[str, Value]:
         case acts.GroupsChanged():
             told |= recipients.fingerprints(act.two_of_three or tuple(filter(None, (act.group_a, act.group_b))))
         case acts.HoldPlaced():
-            told |= {"first_epoch": act.span.first_epoch, "last_epoch": act.span.last_epoch}
             told["kind"] = "provisional" if act.document is None else "confirmed"
+            told["living_from"] = living_from(now_ns, LONGEST_RETENTION_HOURS)
+    if isinstance(act, acts.HoldPlaced | acts.HoldConfirmed | acts.HoldRenewed):  # each line alone keeps the minutes
+        span = after.holds.known(act.hold).span
+        told |= {"first_epoch": span.first_epoch, "last_epoch": span.last_epoch}
     return told
 
 
-def line_of(act: AnyAct, number: int, signers: Sequence[str], now_ns: int, *, proven: bool) -> dict[str, Value]:
-    """Return all fields of the act's line."""
+def line_of(act: AnyAct, after: Register, signers: Sequence[str], now_ns: int, *, proven: bool) -> dict[str, Value]:
+    """Return all fields of the act's line; ``after`` is the register with it, ``now_ns`` when it was judged."""
     return {
-        **fields_of(act),
-        "number": number,
+        **fields_of(act, after, now_ns),
+        "number": after.number,
         "by": "/".join(signers),
         "act": act.sha256(),
         "at": now_ns // NS_PER_SECOND,
