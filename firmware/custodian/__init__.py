@@ -12,13 +12,17 @@ from typing import Annotated
 
 import typer
 
+from firmware.custodian.acts import act
 from firmware.custodian.audit import conserve, verify_ledger
 from firmware.custodian.bundles import bundle, check, open_
 from firmware.custodian.clock import time
 from firmware.custodian.erasures import certificate, verify
 from firmware.custodian.keys import keygen, pole_key
 from firmware.custodian.language import choose
+from firmware.custodian.media import medium
+from firmware.custodian.officers import officer
 from firmware.custodian.packages import package
+from firmware.custodian.recipients import recipient, retrievals
 from firmware.custody.languages import Language
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -27,6 +31,10 @@ erasure = typer.Typer(no_args_is_help=True, help="Certify what was erased.")
 app.add_typer(audit, name="audit")
 app.add_typer(erasure, name="erasure")
 app.add_typer(time, name="time")
+for name, group in (
+    ("officer", officer), ("recipient", recipient), ("retrievals", retrievals), ("medium", medium), ("act", act),
+):  # fmt: skip
+    app.add_typer(group, name=name)
 
 
 @app.callback()
