@@ -15,13 +15,13 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import typer
 
-from firmware.custodian.answers import Facts
-from firmware.custodian.pole_folder import CONFIG, open_holdings, refuse_on_a_pole, settings_of
+from firmware.custodian.answers import Facts, Json
+from firmware.custodian.pole_folder import CONFIG, Config, State, open_holdings, refuse_on_a_pole, settings_of
 from firmware.custody.bundle.making import Holdings
 from firmware.custody.office import acts
 from firmware.custody.office.acts import AnyAct
@@ -36,20 +36,30 @@ from firmware.ground.clock import NS_PER_SECOND, SystemClock, iso_utc
 from firmware.ground.durable import write_file
 from firmware.ground.errors import CaseError, ConfigError
 
+By = Annotated[str, typer.Option("--as", help="Your account: the officer who acts.")]
+With = Annotated[list[str] | None, typer.Option("--with", help="Another officer who signs too; may be repeated.")]
+SignWith = Annotated[
+    list[Path] | None,
+    typer.Option("--sign-with", help="Key file, in the order of --as and --with; without one your ssh agent signs."),
+]
+DrawUp = Annotated[Path | None, typer.Option("--draw-up", help="Write the act to this file, to be signed elsewhere.")]
+PoleName = Annotated[str, typer.Option("--pole", help="At the desk, with --draw-up: for which pole.")]
+Yes = Annotated[str, typer.Option("--yes", help="The word that would be asked for, typed beforehand.")]
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What every command that acts was given."""
+    """What every command that acts was given; ``commands`` makes its options of these fields."""
 
-    by: str = ""
-    sign_with: list[Path] | None = None
-    config: Path = CONFIG
-    state: Path | None = None
-    as_json: bool = False
-    others: list[str] | None = None
-    draw_up: Path | None = None
-    pole: str = ""
-    yes: str = ""
+    by: By = ""
+    sign_with: SignWith = None
+    config: Config = CONFIG
+    state: State = None
+    as_json: Json = False
+    others: With = None
+    draw_up: DrawUp = None
+    pole: PoleName = ""
+    yes: Yes = ""
 
     @property
     def accounts(self) -> list[str]:
@@ -79,10 +89,10 @@ class Office:
 
     def draft(self, kind: type[AnyAct], /, **fields: object) -> AnyAct:
         """Draw up an act of these fields, now, by the officer who acts. Raises :class:`CaseError` (E-OFFICE-FIELD)."""
-        drawn: dict[str, Any] = {"pole": self.pole, "utc": iso_utc(self.now_ns), "by": self.options.accounts[0]}
-        drawn |= {"nonce": secrets.token_hex(16), **fields}
+        own: dict[str, Any] = dict(fields)
+        utc, nonce = iso_utc(self.now_ns), secrets.token_hex(16)
         try:
-            return acts.decode(kind(**drawn).encoded())
+            return acts.decode(kind(pole=self.pole, utc=utc, by=self.options.accounts[0], nonce=nonce, **own).encoded())
         except msgspec.ValidationError as error:
             raise CaseError(
                 "E-OFFICE-FIELD", str(error), where=str(kind.__struct_config__.tag),

@@ -13,33 +13,17 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Annotated, Any, Final, get_type_hints
+from collections.abc import Callable
+from typing import Any, Final, get_type_hints
 
 import typer
 
 from firmware.custodian.acting import Options, open_office, prove_who_asks
-from firmware.custodian.answers import Facts, Json, answering
-from firmware.custodian.pole_folder import CONFIG, Config, State
+from firmware.custodian.answers import Facts, answering
 from firmware.custody.office.acts import AnyAct
 
-By = Annotated[str, typer.Option("--as", help="Your account: the officer who acts.")]
-With = Annotated[list[str] | None, typer.Option("--with", help="Another officer who signs too; may be repeated.")]
-SignWith = Annotated[
-    list[Path] | None,
-    typer.Option("--sign-with", help="Key file, in the order of --as and --with; without one your ssh agent signs."),
-]
-DrawUp = Annotated[Path | None, typer.Option("--draw-up", help="Write the act to this file, to be signed elsewhere.")]
-Pole = Annotated[str, typer.Option("--pole", help="At the desk, with --draw-up: for which pole.")]
-Yes = Annotated[str, typer.Option("--yes", help="The word that would be asked for, typed beforehand.")]
-
-_READS: Final[Mapping[str, Any]] = {"by": By, "sign_with": SignWith, "config": Config, "state": State, "as_json": Json}
-_ACTS: Final[Mapping[str, Any]] = {**_READS, "others": With, "draw_up": DrawUp, "pole": Pole, "yes": Yes}
-_DEFAULTS: Final[Mapping[str, Any]] = {
-    "by": "", "sign_with": None, "config": CONFIG, "state": None, "as_json": False, "others": None, "draw_up": None,
-    "pole": "", "yes": "",
-}  # fmt: skip
+_READS: Final = ("by", "sign_with", "config", "state", "as_json")
+_ACTS: Final = (*_READS, "others", "draw_up", "pole", "yes")
 
 
 def acting(app: typer.Typer, name: str) -> Callable[[Callable[..., AnyAct]], Callable[..., AnyAct]]:
@@ -88,15 +72,16 @@ def _flat(value: object) -> str:
 
 
 def _command(
-    app: typer.Typer, name: str, function: Callable[..., Any], work: Callable[..., Any], common: Mapping[str, Any]
+    app: typer.Typer, name: str, function: Callable[..., Any], work: Callable[..., Any], common: tuple[str, ...]
 ) -> None:
     """Register a command with the function's own options and the common ones."""
     hints = get_type_hints(function, include_extras=True)
     _, *own = inspect.signature(function).parameters.values()
     parameters = [parameter.replace(annotation=hints[parameter.name]) for parameter in own]
+    kinds, defaults = get_type_hints(Options, include_extras=True), Options()
     parameters += [
-        inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=_DEFAULTS[key], annotation=kind)
-        for key, kind in common.items()
+        inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=getattr(defaults, key), annotation=kinds[key])
+        for key in common
     ]
 
     def run(**given: object) -> None:
