@@ -11,6 +11,7 @@ A passphrase is asked for and a touch is awaited by ssh-keygen itself, on the of
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import os
 import tempfile
@@ -27,6 +28,7 @@ _SIGN_SECONDS: Final = 120.0
 """A person finds the token, types, touches."""
 _VERIFY_SECONDS: Final = 20.0
 _WHO: Final = "officer"
+_FLAGS_FROM_END: Final = 5
 _FROM_THE_TERMINAL: Final = ("SSH_AUTH_SOCK", "HOME", "TERM", "DISPLAY", "WAYLAND_DISPLAY", "SSH_ASKPASS", "SSH_TTY")
 _PLAIN: Final = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C"}
 
@@ -57,7 +59,7 @@ class SshKeygen:
 
     async def verify(self, message: bytes, signature: bytes, key: str, *, namespace: str = NAMESPACE) -> bool:
         """See the port."""
-        if len(signature) > MOST_SIGNATURE_BYTES or "\n" in key:
+        if len(signature) > MOST_SIGNATURE_BYTES or "\n" in key or (key.startswith("sk-") and not _touched(signature)):
             return False
         allowed = f'{_WHO} namespaces="{namespace}" {key}\n'.encode()
         with _folder({"allowed": allowed, "sig": signature}) as folder:
@@ -65,6 +67,16 @@ class SshKeygen:
             arguments += ["-s", str(folder / "sig")]
             status, _ = await _run(arguments, message, _PLAIN, _VERIFY_SECONDS, quiet=True)
         return status == 0
+
+
+def _touched(signature: bytes) -> bool:
+    """Tell whether a token says that it was touched; ssh-keygen itself does not ask (PROTOCOL.u2f: flags, counter)."""
+    armour = b"".join(line for line in signature.splitlines() if not line.startswith(b"-----"))
+    try:
+        blob = base64.b64decode(armour, validate=True)
+    except ValueError:
+        return False
+    return len(blob) > _FLAGS_FROM_END and bool(blob[-_FLAGS_FROM_END] & 1)
 
 
 async def _run(

@@ -26,7 +26,14 @@ Instant = Annotated[str, Meta(pattern=r"^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9
 Day = Annotated[str, Meta(pattern=r"^[0-9]{4}-[01][0-9]-[0-3][0-9]$")]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 Camera = Annotated[str, Meta(pattern=r"^cam[0-9]{1,2}$")]
-SshKey = Annotated[str, Meta(pattern=r"^(sk-)?(ssh|ecdsa)-[A-Za-z0-9@.-]{1,60} [A-Za-z0-9+/]{40,2000}={0,2}$")]
+SshKey = Annotated[
+    str,
+    Meta(
+        pattern=r"^(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh\.com|sk-ecdsa-sha2-nistp256@openssh\.com)"
+        r" [A-Za-z0-9+/]{40,400}={0,2}$"
+    ),
+]
+"""A public key as OpenSSH writes it, without a comment: of a file or of a FIDO2 token (``sk-``). RSA is not taken."""
 AgeRecipient = Annotated[str, Meta(pattern=r"^age1[0-9a-z]{20,3000}$")]
 Words = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """A line that a form asks for: an organisation, a document's number. Never a private person's name."""
