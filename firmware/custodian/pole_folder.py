@@ -20,6 +20,7 @@ from firmware.custody.keys.pole_key import PoleKey
 from firmware.custody.pole_file import PoleFile
 from firmware.drivers.pole_keys import open_pole_keys
 from firmware.footage.clock_files import followed_line
+from firmware.footage.holds import LedgerHolds
 from firmware.footage.settings import FootageSettings
 from firmware.footage.store import Store
 from firmware.footage.table import EpochTable
@@ -53,11 +54,14 @@ async def open_holdings(config_folder: Path, state: Path | None) -> Holdings:
     clock, log = SystemClock(), Log()
     keystore, signer = await open_pole_keys(footage, folder, pole.ledger_origin, log, pole.profile)
     store = Store(folder / "footage")
+    ledger = await asyncio.to_thread(lambda: Ledger.open(folder / "ledger", signer, clock, mend=False))
     return Holdings(
         pole=pole.pole,
+        camera=footage.camera,
         store=store,
         table=EpochTable(store.folder, keystore),
-        ledger=await asyncio.to_thread(lambda: Ledger.open(folder / "ledger", signer, clock, mend=False)),
+        ledger=ledger,
+        holds=LedgerHolds(ledger, folder / "ledger", footage.retention_hours),
         lock=PoleLock(folder / "lock"),
         signer=signer,
         clock=clock,

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Final
 
 from firmware.ground.errors import LedgerError
-from firmware.ground.ledger_office import GROUPS, OFFICE_EVENTS, Shape
+from firmware.ground.ledger_office import CASE, GROUPS, OFFICE_EVENTS, Shape
 
 Value = int | str
 
@@ -83,9 +83,11 @@ EVENTS: Final[Mapping[str, Mapping[str, Shape]]] = MappingProxyType({
     "clock.proven": {"source": frozenset({"network", "officer"}), "uncertainty_ms": int},
     "clock.lost": {"reason": frozenset({"source", "drift", "step", "restart"})},
     "hold.lapsed": {"hold": int, "ends_epoch": int},  # ended by itself; written by the sweep that first saw it
-    "case.bundled": {"document": SHA256, **_SPAN, "missing_epochs": int},  # epochs: handed out; missing: gone already
+    "case.bundled": {  # epochs: handed out; missing: gone already; first and last: outer ends of the approved minutes
+        "case": CASE, "dossier": SHA256, "document": SHA256, **_SPAN, "missing_epochs": int,
+    },
     "case.abandoned": {"bundled_line": int},  # announced by that line, then not finished: nothing was handed out
-    "bundle.refused": {"document": SHA256, "first_epoch": int, "last_epoch": int, "reason": REFUSALS},
+    "bundle.refused": {"case": CASE, "document": SHA256, "first_epoch": int, "last_epoch": int, "reason": REFUSALS},
     **OFFICE_EVENTS,
 })  # fmt: skip
 

@@ -18,7 +18,6 @@ from firmware.custody.bundle import index
 from firmware.custody.bundle.archive import Writer, reading, writing
 from firmware.custody.bundle.check import CheckedBundle
 from firmware.custody.bundle.index import Index
-from firmware.custody.bundle.making import make_bundle
 from firmware.custody.bundle.span import Span
 from firmware.custody.desk.opening import OfficerKeys, open_bundle
 from firmware.custody.desk.report import Reporter
@@ -31,7 +30,6 @@ from firmware.ground.note import Signer
 from tests.parts.small_pole import FIRST, SmallPole, film_of
 from tests.signing import Ed25519Key
 
-DOCUMENT = "2026-123"
 MADE_NS = (FIRST + 3) * 60 * 10**9
 Members = dict[str, bytes]
 
@@ -65,7 +63,13 @@ class Case:
     def open(self) -> None:
         keys = OfficerKeys([self.pole.officers.a], [self.pole.officers.b])
         open_bundle(
-            self.path, keys, self.out, Mp4Film, Reporter(self.path, compared=True).write, self.pole.public_key()
+            self.path,
+            keys,
+            self.out,
+            Mp4Film,
+            Reporter(self.path, compared=True).write,
+            self.pole.prove,
+            self.pole.public_key(),
         )
 
 
@@ -81,7 +85,7 @@ async def case(tmp_path: Path) -> Case:
     for epoch in range(FIRST, FIRST + 3):
         pole.record(epoch, chunks=2)
     path = tmp_path / "bundle.tar"
-    await make_bundle(pole.holdings(), DOCUMENT, Span(FIRST, MinuteNumber(FIRST + 1)), path)
+    await pole.bundle(path, Span(FIRST, MinuteNumber(FIRST + 1)))
     return Case(pole, path, tmp_path / "opened")
 
 
@@ -257,12 +261,12 @@ async def test_a_chunk_cannot_be_exchanged_after_its_minute_was_told(case: Case)
 
 
 async def test_another_pole_s_bundle_does_not_pass_for_this_pole_s(case: Case, tmp_path: Path) -> None:
-    other = await SmallPole.begin(tmp_path / "other", minutes=3)
+    other = await SmallPole.begin(tmp_path / "other" / "state", minutes=3)
     other.key = Ed25519Key(seed=2)
     for epoch in range(FIRST, FIRST + 2):
         other.record(epoch, chunks=1)
     case.path.unlink()
-    await make_bundle(other.holdings(), DOCUMENT, Span(FIRST, MinuteNumber(FIRST + 1)), case.path)
+    await other.bundle(case.path, Span(FIRST, MinuteNumber(FIRST + 1)))
     error = case.fault()
     assert (error.code, isinstance(error, LedgerError)) == ("E-LEDGER-KEY", True)
     with reading(case.path) as reader:  # without a key to compare it holds together: hence the fingerprint
@@ -288,7 +292,7 @@ async def test_plaintext_in_a_chunk_s_place_is_refused_though_everything_is_sign
     case.pole.ledger.refresh()
     case.pole.ledger.append("minute.sealed", epoch=FIRST, manifest=case.pole.store.write_manifest(changed))
     case.path = tmp_path / "second.tar"
-    await make_bundle(case.pole.holdings(), DOCUMENT, Span(FIRST, FIRST), case.path)
+    await case.pole.bundle(case.path, Span(FIRST, FIRST))
     error = case.fault()
     assert (error.code, f"minutes/{FIRST}/0.age" in error.what) == ("E-CASE-PLAIN", True)
 

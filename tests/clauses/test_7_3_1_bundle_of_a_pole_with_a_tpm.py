@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from firmware.custody.bundle.making import make_bundle
 from firmware.custody.bundle.span import Span
 from firmware.custody.desk.opening import open_bundle
 from firmware.custody.desk.report import Reporter
@@ -28,11 +27,13 @@ async def test_bundled_opened_erased_refused(tmp_path: Path) -> None:
         for epoch in (FIRST, FIRST + 1):
             pole.record(epoch, chunks=2)
         path, span = tmp_path / "bundle.tar", Span(FIRST, MinuteNumber(FIRST + 1))
-        made = await make_bundle(pole.holdings(), "2026-1", span, path)
+        made = await pole.bundle(path, span)
         assert (made.epochs, pole.public_key().algorithm) == ((FIRST, FIRST + 1), ECDSA_P256)
         await pole.erase(FIRST, FIRST + 1)
         with pytest.raises(CaseError, match="erased at"):
-            await make_bundle(pole.holdings(), "2026-2", span, tmp_path / "again.tar")
+            await pole.bundle(tmp_path / "again.tar", span)
     report = Reporter(path, compared=True)
-    opened = open_bundle(path, pole.officers.keys(), tmp_path / "out", Mp4Film, report.write, pole.public_key())
+    opened = open_bundle(
+        path, pole.officers.keys(), tmp_path / "out", Mp4Film, report.write, pole.prove, pole.public_key()
+    )
     assert opened.parts[0].frames == 4 * FRAMES  # the lawful copy outlives the pole's, and even its TPM

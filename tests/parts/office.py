@@ -9,17 +9,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from pyrage import x25519
+
 from firmware.custody.office import acts
 from firmware.custody.office.acts import AnyAct
-from firmware.custody.office.fields import Officer, Role
+from firmware.custody.office.cases import dossier_of
+from firmware.custody.office.fields import Basis, Document, Instrument, Officer, RecipientKind, Role, Span
 from firmware.custody.office.journal import Entry, Journal
 from firmware.drivers.ssh_keygen import SshKeygen
 from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, SimulatedClock, iso_utc
 from firmware.ground.ledger import Ledger
 from firmware.ground.lock import PoleLock
-from tests.parts.small_pole import FIRST
+from firmware.ground.note import Signer
 from tests.signing import Ed25519Key
 
+FIRST: Final = 29_923_200  # 2026-11-23T00:00Z, the small pole's
+POLICE: Final = "odawara-ps"
+INQUIRY: Final = Instrument.INVESTIGATION_INQUIRY
 POLE: Final = "sp03"
 ROLES: Final[Mapping[str, Role]] = {
     "chief": Role.CHIEF,
@@ -46,14 +52,18 @@ class Office:
     folder: Path
     clock: SimulatedClock = field(default_factory=lambda: SimulatedClock(FIRST * NS_PER_MINUTE))
     proven: bool = True
+    signer: Signer = field(default_factory=Ed25519Key)
+    state: Path = Path()
     keys: dict[str, str] = field(default_factory=dict)
     nonces: int = 0
 
     def __post_init__(self) -> None:
         (self.folder / "keys").mkdir(parents=True, exist_ok=True)
-        (self.folder / "state").mkdir(exist_ok=True)
+        if self.state == Path():
+            self.state = self.folder / "state"
+        self.state.mkdir(exist_ok=True)
         self.signatures = SshKeygen(os.environ)
-        self.lock = PoleLock(self.folder / "state" / "lock")
+        self.lock = PoleLock(self.state / "lock")
 
     def keyfile(self, account: str) -> Path:
         return self.folder / "keys" / account
@@ -68,7 +78,7 @@ class Office:
         other = {"group": GROUPS.get(account), **other}
         return Officer(account=account, role=role or ROLES[account], key=self.key(account), **other)
 
-    def draw_up(self, kind: type[AnyAct], by: str, **fields: Any) -> AnyAct:
+    def draw_up(self, kind: type[AnyAct], by: str, /, **fields: Any) -> AnyAct:
         """Draw up an act now."""
         self.nonces += 1
         fields = {"pole": POLE, "utc": iso_utc(self.clock.utc_ns()), "nonce": f"{self.nonces:032x}", **fields}
@@ -83,11 +93,11 @@ class Office:
 
     @property
     def acts(self) -> Path:
-        return self.folder / "state" / "custody" / "acts"
+        return self.state / "custody" / "acts"
 
     def ledger(self) -> Ledger:
         """The ledger as a process of its own opens it."""
-        ledger = Ledger.open(self.folder / "state" / "ledger", Ed25519Key(), self.clock)
+        ledger = Ledger.open(self.state / "ledger", self.signer, self.clock)
         if not ledger.size:
             ledger.append("ledger.started", pole=POLE, generation=0)
         return ledger
@@ -110,6 +120,53 @@ class Office:
         officers = tuple(self.officer(account) for account in ("chief", "manager", *accounts))
         await self.do(journal, self.draw_up(acts.OfficersFounded, "chief", officers=officers), "manager")
         return journal
+
+    async def found_here(self, journal: Journal) -> None:
+        """Found the office with chief and manager, where it is not founded."""
+        if not journal.register.officers.founded:
+            officers = (self.officer("chief"), self.officer("manager"))
+            await self.do(journal, self.draw_up(acts.OfficersFounded, "chief", officers=officers), "manager")
+
+    async def seal_a_case(self, journal: Journal, case: str, *spans: Span, document: str) -> str:
+        """Lead ``case`` to its seal, founding the office and registering the police station first where needed.
+
+        Returns the dossier's hash.
+        """
+        await self.found_here(journal)
+        register = journal.register
+        if POLICE not in register.recipients.entries:
+            await self.do(journal, self.a_recipient())
+        paper = Document(number=document, date="2026-11-20", authority="小田原警察署", instrument=INQUIRY)
+        again = "別件" if register.cases.with_document(document) else None
+        draw = self.draw_up
+        await self.do(journal, draw(acts.CaseOpened, "manager", case=case))
+        await self.do(
+            journal,
+            draw(acts.CaseDocumented, "manager", case=case, basis=Basis.REQUEST, document=paper, reason=again),
+        )
+        await self.do(journal, draw(acts.CaseScoped, "manager", case=case, spans=spans, recipient=POLICE))
+        return await self.approve_and_seal(journal, case)
+
+    async def approve_and_seal(self, journal: Journal, case: str) -> str:
+        """Have manager and chief approve the case as it is scoped, and seal it; return the dossier's hash."""
+        register = journal.register
+        dossier = dossier_of(register.cases.known(case), register.recipients, POLE).sha256()
+        for account in ("manager", "chief"):
+            await self.do(journal, self.draw_up(acts.CaseApproved, account, case=case, dossier=dossier))
+        await self.do(journal, self.draw_up(acts.CaseSealed, "manager", case=case, dossier=dossier))
+        return dossier
+
+    def a_recipient(self, code: str = POLICE, days: int = 30) -> AnyAct:
+        """A police station is registered, for ``days``."""
+        return self.draw_up(
+            acts.RecipientAdded,
+            "manager",
+            recipient=code,
+            organisation="小田原警察署",
+            kind=RecipientKind.POLICE_STATION,
+            age_recipient=str(x25519.Identity.generate().to_public()),
+            not_after=iso_utc(self.clock.utc_ns() + days * 24 * 60 * NS_PER_MINUTE),
+        )
 
     def pass_seconds(self, seconds: int) -> None:
         self.clock.step(seconds * NS_PER_SECOND)

@@ -13,11 +13,18 @@ import numpy as np
 import pyrage
 from pyrage import x25519
 
-from firmware.custody.bundle.making import Holdings
+from firmware.custody.bundle.check import CheckedBundle
+from firmware.custody.bundle.index import Index
+from firmware.custody.bundle.making import Holdings, make_bundle
+from firmware.custody.bundle.span import Span
+from firmware.custody.desk.approvals import Approvals, prove_approvals
 from firmware.custody.desk.opening import OfficerKeys
 from firmware.custody.keys.pole_key import PoleKey
+from firmware.custody.office.fields import Span as Asked
+from firmware.custody.office.journal import Journal
 from firmware.drivers.keystore_software import SoftwareKeystore
 from firmware.footage.clock_trust import TrustedTime
+from firmware.footage.holds import LedgerHolds
 from firmware.footage.manifest import ChunkEntry, ClockEntry, GapEntry, Manifest, Origin, sha256_of
 from firmware.footage.nesting import pack, seal_for
 from firmware.footage.ports import Keystore, MintedEpoch
@@ -29,9 +36,11 @@ from firmware.ground.ledger import Ledger
 from firmware.ground.lock import PoleLock
 from firmware.ground.log import Log
 from firmware.ground.note import Signer
+from tests.parts.office import Office
 from tests.signing import Ed25519Key
 
 FIRST: Final = MinuteNumber(29_923_200)  # 2026-11-23T00:00Z
+DOCUMENT: Final = "小刑発第123号"
 FPS: Final = 2
 CHUNK_SECONDS: Final = 10
 FRAMES: Final = FPS * CHUNK_SECONDS
@@ -98,6 +107,8 @@ class SmallPole:
         self.lock = PoleLock(state / "lock")
         self.identities = dict[int, x25519.Identity]()
         self.clock_proven = True
+        self.office = Office(state.parent, clock, signer=key, state=state)
+        self.cases = 0
 
     @classmethod
     async def begin(
@@ -118,11 +129,55 @@ class SmallPole:
     def holdings(self) -> Holdings:
         """What the custodian's own process has: the same files, nothing of this one's memory."""
         ledger = Ledger.open(self.state / "ledger", self.key, self.clock, mend=False)
-        lock = PoleLock(self.state / "lock")
-        trust = TrustedTime(self.clock)
-        table = self._open_table()
-        release_open = lambda: self.clock_proven  # noqa: E731 - a field's value, asked later
-        return Holdings("sp03", self.store, table, ledger, lock, self.key, self.clock, trust, 336, release_open)
+        return Holdings(
+            pole="sp03",
+            camera="cam0",
+            store=self.store,
+            table=self._open_table(),
+            ledger=ledger,
+            holds=LedgerHolds(ledger, self.state / "ledger", 336),
+            lock=PoleLock(self.state / "lock"),
+            signer=self.key,
+            clock=self.clock,
+            trust=TrustedTime(self.clock),
+            retention_hours=336,
+            release_open=lambda: self.clock_proven,
+        )
+
+    async def journal(self, holdings: Holdings) -> Journal:
+        """The office's acts as the custodian's own process reads them."""
+
+        def instant() -> tuple[int, bool]:
+            return holdings.trust.now_ns(), holdings.release_open()
+
+        return await Journal.open(
+            self.office.acts, "sp03", holdings.ledger, holdings.lock, self.office.signatures, instant
+        )
+
+    async def sealed_case(self, *spans: Span, document: str = DOCUMENT) -> str:
+        """Have the office lead a case for ``spans`` to its seal, every act signed by the officers' own keys."""
+        holdings = self.holdings()
+        journal = await self.journal(holdings)
+        self.cases += 1
+        case = f"2026-{self.cases:04}"
+        asked = [Asked(camera="cam0", first_epoch=span.first, last_epoch=span.last) for span in spans]
+        await self.office.seal_a_case(journal, case, *asked, document=document)
+        self.ledger.refresh()
+        return case
+
+    async def bundle(self, out: Path, *spans: Span, document: str = DOCUMENT) -> Index:
+        """Make the bundle of a sealed case for ``spans``."""
+        case = await self.sealed_case(*spans, document=document)
+        return await self.bundle_of(case, out)
+
+    async def bundle_of(self, case: str, out: Path) -> Index:
+        """Make the bundle of that case as the custodian's own process does."""
+        holdings = self.holdings()
+        return await make_bundle(holdings, await self.journal(holdings), case, out)
+
+    def prove(self, checked: CheckedBundle) -> Approvals:
+        """Judge approvals as the desk does, by the office's own list of keys."""
+        return prove_approvals(checked, self.office.signatures, self.office.keys)
 
     def _open_table(self) -> EpochTable:
         return EpochTable(self.state / "footage", self.keystore)

@@ -10,6 +10,9 @@ Clauses: 7.2(1)2 (the document), 7.3(1)3 (what was handed out, exactly).
     minutes/<epoch>/identity.age               age(group A, age(group B, the minute's identity))
        or for two of three: identity-12.age, identity-13.age, identity-23.age, age(officer 1, age(officer 2, ...))
     minutes/<epoch>/<sequence>.age             the chunks, unchanged
+    case/dossier.json                          document, minutes and recipient as two officers approved them
+    case/acts/<number>.act, .<account>.sig     each act that led to it, with the signatures under it
+    case/acts/<number>.line, .tlog-proof       the ledger's line about that act, and its proof
     bundle.line, bundle.tlog-proof             the ledger's line about this bundle, and its proof
     checkpoint  pole.vkey                      the ledger's signed head; the key that signed it
     bundle.json bundle.note                    this index; its hash, signed by the same key. Always last.
@@ -20,13 +23,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import unicodedata
 from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
-from firmware.ground.errors import CaseError
+from firmware.custody.office.fields import CaseId, Span
 
 INDEX: Final = "bundle.json"
 NOTE: Final = "bundle.note"
@@ -34,11 +36,12 @@ LINE: Final = "bundle.line"
 PROOF: Final = "bundle.tlog-proof"
 CHECKPOINT: Final = "checkpoint"
 POLE_KEY: Final = "pole.vkey"
+DOSSIER: Final = "case/dossier.json"
 MOST_INDEX_BYTES: Final = 64 * 1024 * 1024
 
-_NUMBER: Final = re.compile(r"(?=.*[0-9])[^\x00-\x1f\x7f]{1,64}")
 _MEMBER: Final = re.compile(
     r"minutes/[1-9][0-9]{0,9}/(manifest\.json|ledger\.line|ledger\.tlog-proof|identity(-12|-13|-23)?\.age|(0|[1-9][0-9]{0,3})\.age)"
+    r"|case/dossier\.json|case/acts/[1-9][0-9]{0,6}\.(act|line|tlog-proof|[a-z][a-z0-9-]{1,23}\.sig)"
     r"|bundle\.(json|note|line|tlog-proof)|checkpoint|pole\.vkey"
 )
 
@@ -76,11 +79,18 @@ class DamagedChunk(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A bundle's index; ``epochs`` are the minutes it holds, ``members`` all its files but itself and its note."""
+    """A bundle's index; ``epochs`` are the minutes it holds, ``members`` all its files but itself and its note.
 
-    version: Literal[1] = 1
+    ``spans`` are the approved stretches of minutes, ``first_epoch`` and ``last_epoch`` their outer ends; ``dossier`` is
+    the SHA-256 of what two officers approved.
+    """
+
+    version: Literal[2] = 2
     pole: Annotated[str, Meta(pattern=r"^sp[0-9]{2,7}$")]
+    case: CaseId
+    dossier: Sha256
     document: str
+    spans: tuple[Span, ...]
     first_epoch: int
     last_epoch: int
     made_utc: str
@@ -105,6 +115,11 @@ def is_member(name: str) -> bool:
     return _MEMBER.fullmatch(name) is not None and name.isascii()
 
 
+def of_act(number: int, what: str) -> str:
+    """Return a member's name of an act, for instance ``case/acts/12.line``."""
+    return f"case/acts/{number}.{what}"
+
+
 def of_minute(epoch: int, what: str) -> str:
     """Return a member's name, for instance ``minutes/29923200/manifest.json``."""
     return f"minutes/{epoch}/{what}"
@@ -119,25 +134,3 @@ def note_text(origin: str, index: bytes) -> str:
     """Return what the pole signs about an index: three lines that no checkpoint can be mistaken for."""
     digest = base64.b64encode(hashlib.sha256(index).digest()).decode("ascii")
     return f"{origin}\nbundle sha256\n{digest}\n"
-
-
-def document_number(typed: str) -> str:
-    """Return the number of the document that asks, full-width letters made plain. Raises :class:`CaseError`.
-
-    A number has a digit; "none" and "-" are no documents (7.2(1)2).
-    """
-    number = " ".join(unicodedata.normalize("NFKC", typed).split())
-    if not _NUMBER.fullmatch(number):
-        raise CaseError(
-            "E-CASE-DOCUMENT",
-            "footage is handed out only against a document with a number",
-            where="--document",
-            todo="enter the number as it stands on the document; on a telephone call alone nothing is handed out",
-            clause="7.2(1)2",
-        )
-    return number
-
-
-def document_hash(number: str) -> str:
-    """Return the SHA-256 (hex) of a document number: what the ledger keeps of it."""
-    return hashlib.sha256(number.encode()).hexdigest()

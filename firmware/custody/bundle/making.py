@@ -1,9 +1,9 @@
-"""The bundle: what leaves a pole in a case, sealed as it was, recorded before it leaves.
+"""The bundle: what leaves a pole in a sealed case, as it was recorded, told in the ledger before it leaves.
 
-Knows:  a document number, minutes, sealed chunks, private halves still encrypted to both groups of officers.
-Never:  a private half, a decrypted byte, a minute that was not asked for, a bundle without a document.
+Knows:  one case as two officers approved it, sealed chunks, private halves still encrypted to both groups.
+Never:  a private half, a decrypted byte, a minute outside the approved ones, a bundle of a case that is not sealed.
 Leaves: one tar; ``case.bundled`` in the ledger before it, ``case.abandoned`` if it then fails.
-Clauses: 7.2(1)2 (a document), 7.2(1) (its minutes only), 7.3(1)2 (recorded), 7.3(1)3 (carried encrypted).
+Clauses: 7.2(1) (a sealed case, its minutes only), 7.3(1)2 (recorded), 7.3(1)3 (carried encrypted).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -20,7 +20,12 @@ from firmware.custody.bundle import archive, index
 from firmware.custody.bundle.index import DamagedChunk, Index
 from firmware.custody.bundle.span import Span
 from firmware.custody.bundle.survey import Survey, survey
+from firmware.custody.office.case_papers import Paper, about
+from firmware.custody.office.cases import deliverable
+from firmware.custody.office.dossier import Dossier, document_hash
+from firmware.custody.office.journal import Journal
 from firmware.footage.clock_trust import TrustedTime
+from firmware.footage.holds import LedgerHolds
 from firmware.footage.manifest import ChunkEntry
 from firmware.footage.nesting import unpack
 from firmware.footage.retention import due
@@ -31,7 +36,7 @@ from firmware.ground.clock import Clock, MinuteNumber, iso_utc, minute_of
 from firmware.ground.errors import CaseError, PoleError, StoreError
 from firmware.ground.ledger import Ledger
 from firmware.ground.ledger_events import Value
-from firmware.ground.ledger_lines import Line
+from firmware.ground.ledger_lines import Line, Place
 from firmware.ground.lock import PoleLock
 from firmware.ground.note import Signer
 
@@ -48,9 +53,11 @@ class Holdings:
     """
 
     pole: str
+    camera: str
     store: Store
     table: EpochTable
     ledger: Ledger
+    holds: LedgerHolds
     lock: PoleLock
     signer: Signer
     clock: Clock
@@ -61,66 +68,99 @@ class Holdings:
 
 @dataclass(frozen=True, slots=True)
 class _Announced:
+    dossier: Dossier
+    papers: Sequence[Paper]
     survey: Survey
     identities: dict[MinuteNumber, bytes]
     line: Line
     checkpoint: str
 
+    @property
+    def spans(self) -> list[Span]:
+        return [Span.of(span) for span in self.dossier.spans]
 
-async def make_bundle(holdings: Holdings, document: str, span: Span, out: Path) -> Index:
-    """Write the bundle of ``span`` to ``out`` (must not exist) and return its index.
 
-    Minutes that are gone are listed in it. Raises :class:`CaseError`: E-CASE-DOCUMENT, E-CASE-CLOCK, E-CASE-GONE,
+async def make_bundle(holdings: Holdings, journal: Journal, case: str, out: Path) -> Index:
+    """Write the bundle of a sealed case to ``out`` (must not exist) and return its index.
+
+    ``journal`` works on the ledger of ``holdings``. Minutes that are gone are listed in the index. Raises
+    :class:`CaseError`: E-CASE-ORDER, E-CASE-DOSSIER, E-CASE-CONDITIONS, E-CASE-CLOCK, E-CASE-CAMERA, E-CASE-GONE,
     E-CASE-NOTHING, E-CASE-OUT, E-CASE-ROOM; besides what store, table, keystore and ledger raise.
     """
-    number = index.document_number(document)
-    announced = await holdings.lock.during(_announce(holdings, number, span, out))
+    announced = await holdings.lock.during(_announce(holdings, journal, case, out))
     try:
-        return await _write(holdings, number, span, announced, out)
+        return await _write(holdings, announced, out)
     except BaseException:
         with contextlib.suppress(PoleError):  # what led here is what the officer must read
             await holdings.lock.during(_abandon(holdings.ledger, announced.line.index))
         raise
 
 
-async def _announce(holdings: Holdings, number: str, span: Span, out: Path) -> _Announced:
-    """Under the lock: see what is there, record what will be handed out, sign. Nothing has left before that."""
+async def _announce(holdings: Holdings, journal: Journal, case: str, out: Path) -> _Announced:
+    """Under the lock: judge the case again, see what is there, record what will be handed out, sign."""
     ledger = holdings.ledger
     await asyncio.to_thread(_refuse_existing, out)
-    await asyncio.to_thread(ledger.refresh)
+    await journal.refresh()
+    now_ns = holdings.trust.now_ns()
+    register = journal.register
+    dossier = deliverable(register.cases, case, register.recipients, register.pole, now_ns, proven=True)  # judged below
+    _refuse_other_cameras(holdings, dossier)
+    spans = [Span.of(span) for span in dossier.spans]
+    await holdings.table.load(minute_of(holdings.clock.utc_ns()), repair=False)
+    epochs = [MinuteNumber(epoch) for span in spans for epoch in span.minutes]
+    identities = await holdings.table.sealed_identities(epochs)
+    holds = await asyncio.to_thread(holdings.holds)
+    expired = due(identities, holds, now_ns, retention_hours=holdings.retention_hours, horizon_seconds=0)  # 7.1(3)
+    found = await asyncio.to_thread(survey, spans, identities.keys(), expired, holdings.store, ledger)
     fields: dict[str, Value] = {
-        "document": index.document_hash(number),
-        "first_epoch": span.first,
-        "last_epoch": span.last,
+        "case": case,
+        "document": document_hash(dossier.document.number),
+        "first_epoch": spans[0].first,
+        "last_epoch": spans[-1].last,
     }
     if not await asyncio.to_thread(holdings.release_open):
         await asyncio.to_thread(lambda: ledger.append("bundle.refused", **fields, reason="clock"))
         raise _unproven(holdings)
-    await holdings.table.load(minute_of(holdings.clock.utc_ns()), repair=False)
-    identities = await holdings.table.sealed_identities([MinuteNumber(epoch) for epoch in span.minutes])
-    now_ns = holdings.trust.now_ns()
-    expired = due(identities, (), now_ns, retention_hours=holdings.retention_hours, horizon_seconds=0)  # 7.1(3)
-    found = await asyncio.to_thread(survey, span, identities.keys(), expired, holdings.store, ledger)
     if not found.minutes:
         reason = "gone" if _gone(found) else "nothing"
         await asyncio.to_thread(lambda: ledger.append("bundle.refused", **fields, reason=reason))
-        raise _nothing_left(span, found)
+        raise _nothing_left(spans, found)
     await asyncio.to_thread(_refuse_too_small, found, out)
-    fields |= {"epochs": len(found.minutes), "missing_epochs": found.missing_epochs}
+    papers = await asyncio.to_thread(_papers, journal, case, ledger)
+    fields |= {"dossier": dossier.sha256(), "epochs": len(found.minutes), "missing_epochs": found.missing_epochs}
     await asyncio.to_thread(lambda: ledger.append("case.bundled", **fields))
     checkpoint = await ledger.checkpoint()
-    return _Announced(found, identities, await asyncio.to_thread(ledger.last), checkpoint)
+    return _Announced(dossier, papers, found, identities, await asyncio.to_thread(ledger.last), checkpoint)
 
 
-async def _write(holdings: Holdings, number: str, span: Span, announced: _Announced, out: Path) -> Index:
-    now_ns = holdings.clock.utc_ns()
+def _papers(journal: Journal, case: str, ledger: Ledger) -> list[Paper]:
+    """Return the acts that prove ``case``, each with its signatures and its line."""
+    entries = about(case, journal.entries)
+    wanted = {entry.line for entry in entries}
+    told, _ = ledger.since(Place(), b',"act":"')
+    lines = {line.index: line for line in told if line.index in wanted}
+    return [
+        Paper(
+            entry.act.encoded(),
+            {account: journal.signature(entry.number, account) for account in entry.signers},
+            lines[entry.line],
+        )
+        for entry in entries
+    ]
+
+
+async def _write(holdings: Holdings, announced: _Announced, out: Path) -> Index:
+    now_ns, dossier = holdings.clock.utc_ns(), announced.dossier
     with archive.writing(out, now_ns) as tar:
-        damaged = await _stoppable(tar, asyncio.to_thread(_write_minutes, holdings, announced, tar))
+        damaged = await _stoppable(tar, asyncio.to_thread(_write_members, holdings, announced, tar))
         made = Index(
             pole=holdings.pole,
-            document=number,
-            first_epoch=span.first,
-            last_epoch=span.last,
+            case=dossier.case,
+            dossier=dossier.sha256(),
+            document=dossier.document.number,
+            spans=dossier.spans,
+            first_epoch=dossier.spans[0].first_epoch,
+            last_epoch=dossier.spans[-1].last_epoch,
             made_utc=iso_utc(now_ns),
             ledger_line=announced.line.index,
             epochs=tuple(minute.epoch for minute in announced.survey.minutes),
@@ -153,10 +193,11 @@ async def _abandon(ledger: Ledger, line: int) -> None:
     await asyncio.to_thread(lambda: ledger.append("case.abandoned", bundled_line=line))
 
 
-def _write_minutes(holdings: Holdings, announced: _Announced, tar: archive.Writer) -> list[DamagedChunk]:
+def _write_members(holdings: Holdings, announced: _Announced, tar: archive.Writer) -> list[DamagedChunk]:
     """Write everything but the index. The ledger's first lines never change, so their proofs need no lock."""
     minutes, damaged = announced.survey.minutes, list[DamagedChunk]()
     wanted = [minute.line.index for minute in minutes] + [announced.line.index]
+    wanted += [paper.line.index for paper in announced.papers]
     size = note.parse_checkpoint(announced.checkpoint, where="checkpoint").size
     paths = holdings.ledger.inclusion(wanted, size)
     for minute in minutes:
@@ -170,6 +211,15 @@ def _write_minutes(holdings: Holdings, announced: _Announced, tar: archive.Write
             why = _copy_chunk(holdings.store, minute.epoch, chunk, tar)
             if why is not None:
                 damaged.append(why)
+    tar.add(index.DOSSIER, announced.dossier.encoded())
+    for paper in announced.papers:
+        number, at = int(paper.line.fields["number"]), paper.line.index
+        tar.add(index.of_act(number, "act"), paper.act)
+        for account, signature in paper.signatures.items():
+            tar.add(index.of_act(number, f"{account}.sig"), signature)
+        tar.add(index.of_act(number, "line"), paper.line.raw)
+        proof = note.proof_text(at, paths[at], announced.checkpoint)
+        tar.add(index.of_act(number, "tlog-proof"), proof.encode())
     line = announced.line.index
     tar.add(index.LINE, announced.line.raw)
     tar.add(index.PROOF, note.proof_text(line, paths[line], announced.checkpoint).encode())
@@ -195,6 +245,15 @@ def _copy_chunk(store: Store, epoch: MinuteNumber, chunk: ChunkEntry, tar: archi
     if member.sha256 != chunk.sha256:
         return DamagedChunk(epoch=epoch, sequence=chunk.sequence, why="changed")
     return None
+
+
+def _refuse_other_cameras(holdings: Holdings, dossier: Dossier) -> None:
+    other = sorted({span.camera for span in dossier.spans} - {holdings.camera})
+    if other:
+        raise CaseError(
+            "E-CASE-CAMERA", f"{', '.join(other)} is not a camera of {holdings.pole}", where=f"case {dossier.case}",
+            todo=f"scope {holdings.camera}, or open the case on the other pole", clause="7.2(1)",
+        )  # fmt: skip
 
 
 def _refuse_existing(out: Path) -> None:
@@ -234,19 +293,19 @@ def _gone(found: Survey) -> bool:
     return any(run.reason in ("erased", "expired", "dropped_early", "lost") for run in found.missing)
 
 
-def _nothing_left(span: Span, found: Survey) -> CaseError:
+def _nothing_left(spans: Sequence[Span], found: Survey) -> CaseError:
     if not _gone(found):
         return CaseError(
             "E-CASE-NOTHING",
             "none of these minutes was recorded and sealed: " + describe(found.missing),
-            where=span.text(),
+            where=", ".join(span.text() for span in spans),
             todo="check pole, camera and times; a minute is sealed some seconds after it ends",
             clause="7.2(1)",
         )
     return CaseError(
         "E-CASE-GONE",
         "none of these minutes exists any more: " + describe(found.missing),
-        where=span.text(),
+        where=", ".join(span.text() for span in spans),
         todo="nothing can bring them back, by design; the ledger's line is the proof",
         clause="7.1(3)",
     )

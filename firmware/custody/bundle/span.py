@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from firmware.custody.office.fields import Span as Asked
 from firmware.ground.clock import NS_PER_MINUTE, MinuteNumber, iso_utc, minute_of
 from firmware.ground.errors import CaseError
 
-MOST_MINUTES: Final = 24 * 60
-"""One bundle carries a day at most; longer matters take several, each with its own line in the ledger."""
+MOST_MINUTES: Final = 14 * 24 * 60
+"""A stretch of a scope or a hold is never longer than footage lives; beyond a day a case says why (7.2(1))."""
 
 _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2})?(Z|\+00:00|\+09:00)")
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
@@ -40,6 +41,11 @@ class Span:
         """How many minutes."""
         return self.last - self.first + 1
 
+    @classmethod
+    def of(cls, asked: Asked) -> Span:
+        """Return the minutes of one stretch of a scope."""
+        return cls(MinuteNumber(asked.first_epoch), MinuteNumber(asked.last_epoch))
+
     def text(self) -> str:
         """Return ``2026-11-23T09:00:00Z to 2026-11-23T09:05:00Z`` (the end not included)."""
         return f"{iso_utc(self.first * NS_PER_MINUTE)} to {iso_utc((self.last + 1) * NS_PER_MINUTE)}"
@@ -55,7 +61,7 @@ def parse_span(begin: str, end: str, now_ns: int, most_minutes: int = MOST_MINUT
     if after <= first:
         raise refused("--to is not after --from", f"--from {begin} --to {end}", "swap or correct them")
     if after - first > most_minutes:
-        days = "a day" if most_minutes == MOST_MINUTES else f"{most_minutes // MOST_MINUTES} days"
+        days = f"{most_minutes // (24 * 60)} days"
         raise refused(
             f"{after - first} minutes are more than {days} ({most_minutes})", f"--from {begin} --to {end}",
             f"ask for what is needed, {days} at a time",

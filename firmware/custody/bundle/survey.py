@@ -9,7 +9,7 @@ Clauses: 7.1(3) (gone is gone), 7.2(1) (exactly the minutes asked for), 7.3(1)3.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,7 +43,7 @@ class Minute:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """All minutes of a span, each either in ``minutes`` or in a run of ``missing``."""
+    """All minutes that were asked for, each either in ``minutes`` or in a run of ``missing``."""
 
     minutes: tuple[Minute, ...]
     missing: tuple[Missing, ...]
@@ -55,17 +55,22 @@ class Survey:
 
 
 def survey(
-    span: Span, with_key: Collection[MinuteNumber], expired: Collection[MinuteNumber], store: Store, ledger: Ledger
+    spans: Sequence[Span],
+    with_key: Collection[MinuteNumber],
+    expired: Collection[MinuteNumber],
+    store: Store,
+    ledger: Ledger,
 ) -> Survey:
-    """Judge every minute of ``span``; ``expired`` ones are gone, whatever still lies on the disk (7.1(3)).
+    """Judge every minute of ``spans``; ``expired`` ones are gone, whatever still lies on the disk (7.1(3)).
 
     Reads the ledger. Raises StoreError for a disk that cannot be read.
     """
     sealed = dict[tuple[int, str], Line]()
-    for line in ledger.lines("minute.sealed", span.minutes):
+    numbers = sorted({number for span in spans for number in span.minutes})
+    for line in ledger.lines("minute.sealed", range(numbers[0], numbers[-1] + 1)):
         sealed[int(line.fields["epoch"]), str(line.fields["manifest"])] = line
     good, bad = list[Minute](), dict[int, WhyMissing]()
-    for number in span.minutes:
+    for number in numbers:
         epoch = MinuteNumber(number)
         if epoch not in with_key:
             on_disk = store.manifest_bytes(epoch) is not None or store.sequences(epoch)

@@ -66,8 +66,11 @@ def list_gaps(found: Index, manifests: Mapping[int, Manifest], unreadable: Colle
             why = "damaged" if key in lost else "unreadable" if key in unreadable else ""
             (gaps if why else shown).append(Gap(begin_ns, end_ns, why))
     explained = sorted(gaps + shown, key=lambda gap: gap.from_utc_ns)
-    first_ns, end_ns = found.first_epoch * NS_PER_MINUTE, (found.last_epoch + 1) * NS_PER_MINUTE
-    return joined(gaps + _holes(explained, first_ns, end_ns))
+    holes = list[Gap]()
+    for span in found.spans:
+        first_ns, end_ns = span.first_epoch * NS_PER_MINUTE, (span.last_epoch + 1) * NS_PER_MINUTE
+        holes += _holes((gap for gap in explained if gap.from_utc_ns < end_ns), first_ns, end_ns)
+    return joined(gaps + holes)
 
 
 def chunk_times(epoch: int, chunk: ChunkEntry, of: int) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from pyrage import x25519
 
 from firmware.custody.bundle import archive, index
 from firmware.custody.bundle.check import CheckedBundle, chunk_name
+from firmware.custody.desk.approvals import Approvals
 from firmware.custody.desk.film import Added, Film, FilmPart
 from firmware.custody.desk.gaps import ChunkKey, chunk_times
 from firmware.custody.keys.pole_key import PoleKey
@@ -33,6 +34,9 @@ from firmware.ground.errors import CaseError, KeystoreError, StoreError
 
 MakeFilm = Callable[[Path, str], Film]
 """Begins a film in a folder, under a stem such as ``sp03_cam0``."""
+
+Prove = Callable[[CheckedBundle], Approvals]
+"""Judges who approved a bundle (``desk.approvals.prove_approvals``); raises where nobody did."""
 
 MOST_CHUNK_BYTES: Final = 512 * 1024 * 1024
 _LAYER: Final = b"age-encryption.org/v1\n"
@@ -57,12 +61,13 @@ class Placed:
 
 @dataclass(slots=True)
 class Opened:
-    """What became of a bundle: its proven facts, the finished films, chunks that were proven and yet do not open.
+    """What became of a bundle: its proven facts, who approved it, the finished films, chunks that do not open.
 
     ``placed`` has every chunk that is in a film.
     """
 
     checked: CheckedBundle
+    approvals: Approvals
     parts: list[FilmPart] = field(default_factory=list)
     placed: dict[ChunkKey, Placed] = field(default_factory=dict)
     unreadable: dict[ChunkKey, str] = field(default_factory=dict)
@@ -76,15 +81,19 @@ def open_bundle(
     out: Path,
     make_film: MakeFilm,
     write_report: Callable[[Opened, Path], None],
+    prove: Prove,
     expected_key: PoleKey | None = None,
 ) -> Opened:
-    """Open ``bundle`` into the new folder ``out``: all of it, or nothing but an error.
+    """Open ``bundle`` into the new folder ``out``: all of it, or nothing but an error. ``prove`` judges its approvals.
 
     Raises :class:`CaseError`, :class:`LedgerError` for a bundle that is not as the pole made it, :class:`KeystoreError`
     for keys that do not fit. A single chunk that was sealed wrongly on the pole becomes a gap and is reported.
     """
     with _new_folder(out) as folder, archive.reading(bundle) as reader:
-        opened = Opened(CheckedBundle(reader, expected_key))
+        checked = CheckedBundle(reader, expected_key)
+        opened = Opened(checked, prove(checked))
+        if opened.approvals.dossier != checked.index.dossier:  # 7.2(1): of this bundle, not of another
+            raise archive.refused("E-CASE-CHANGED", "another dossier was approved", checked.where)
         identities = {epoch: _identity(opened.checked, epoch, keys) for epoch in opened.checked.index.epochs}
         _make_films(opened, identities, folder, make_film)
         if opened.unreadable and not opened.chunks:

@@ -18,7 +18,7 @@ from firmware.custody.bundle.span import Span
 from firmware.custody.desk.film import FilmPart
 from firmware.custody.desk.gaps import Gap, iso_japan, list_gaps
 from firmware.custody.desk.opening import Opened
-from firmware.ground.clock import MinuteNumber, iso_utc
+from firmware.ground.clock import iso_utc
 
 _TICKS_A_SECOND = 90_000
 
@@ -44,13 +44,18 @@ class Reporter:
 
     def _facts(self, opened: Opened, gaps: list[Gap]) -> dict[str, Any]:
         checked, found = opened.checked, opened.checked.index
-        span = Span(MinuteNumber(found.first_epoch), MinuteNumber(found.last_epoch))
+        spans, approvals = [Span.of(span) for span in found.spans], opened.approvals
+        asked = sum(span.count for span in spans)
         return {
             "bundle": {"file": self._bundle.name, "sha256": _hash(self._bundle), "made_utc": found.made_utc},
+            "case": found.case,
             "document": found.document,
             "pole": found.pole,
-            "asked": span.text(),
-            "minutes": {"asked": span.count, "here": len(found.epochs), "missing": span.count - len(found.epochs)},
+            "asked": [span.text() for span in spans],
+            "minutes": {"asked": asked, "here": len(found.epochs), "missing": asked - len(found.epochs)},
+            "approved_by": {"manager": approvals.manager, "chief": approvals.chief, "compared": approvals.compared},
+            "dossier": found.dossier,
+            "to": checked.dossier.to.recipient,
             "ledger": {"origin": checked.key.name, "lines": checked.ledger_size, "bundle_line": found.ledger_line},
             "pole_key": {
                 "text": checked.key.text(),

@@ -93,6 +93,21 @@ def coverage(state: Cases, case: Case, recipient: Recipient, now_ns: int, *, pro
     )
 
 
+def deliverable(state: Cases, number: str, recipients: Recipients, pole: str, now_ns: int, *, proven: bool) -> Dossier:
+    """Return the dossier of a case whose minutes may leave now: sealed, as approved, recipient covered, time proven.
+
+    Raises :class:`CaseError`: E-CASE-NUMBER, E-CASE-ORDER, E-CASE-DOSSIER, E-CASE-APPROVALS, E-CASE-CLOCK,
+    E-CASE-CONDITIONS.
+    """
+    case = state.known(number)
+    if case.stage is not Stage.SEALED:
+        raise _out_of_order(case, "bundled or handed over")
+    dossier = dossier_of(case, recipients, pole)
+    _refuse_unless_decided(case, case.seal or "", dossier.sha256())
+    _refuse_unless_covered(state, case, recipients, now_ns, proven=proven)
+    return dossier
+
+
 def apply(state: Cases, act: CaseAct, context: Context, recipients: Recipients, pole: str) -> Cases:
     """Return the cases after ``act``, whose signers were authorised already. Raises :class:`CaseError`.
 
@@ -115,11 +130,10 @@ def apply(state: Cases, act: CaseAct, context: Context, recipients: Recipients, 
             after = _approved(case, act, context, dossier_of(case, recipients, pole).sha256())
         case CaseSealed():
             _refuse_unless_decided(case, act.dossier, dossier_of(case, recipients, pole).sha256())
-            _refuse_unless_covered(state, case, recipients, context, proven=context.proven)
+            _refuse_unless_covered(state, case, recipients, context.now_ns, proven=context.proven)
             after = replace(case, stage=Stage.SEALED, seal=act.dossier)
         case CaseHandedOver():
-            _refuse_unless_decided(case, case.seal or "", dossier_of(case, recipients, pole).sha256())
-            _refuse_unless_covered(state, case, recipients, context, proven=context.proven)
+            deliverable(state, case.number, recipients, pole, context.now_ns, proven=context.proven)
             after = _handed_over(case, act, context)
         case CaseReceipted():
             receipts = (*case.receipts, act.date)
@@ -178,7 +192,9 @@ def _scoped(state: Cases, case: Case, act: CaseScoped, context: Context, recipie
     after = replace(
         case, stage=Stage.SCOPED, spans=act.spans, recipient=act.recipient, wide=act.reason, approvals=(), seal=None
     )
-    _refuse_unless_covered(state, after, recipients, context, proven=True)  # the clock is judged when it is sealed
+    _refuse_unless_covered(
+        state, after, recipients, context.now_ns, proven=True
+    )  # the clock is judged when it is sealed
     return after
 
 
@@ -210,13 +226,13 @@ def _refuse_unless_decided(case: Case, named: str, dossier: str) -> None:
         )  # fmt: skip
 
 
-def _refuse_unless_covered(state: Cases, case: Case, recipients: Recipients, context: Context, *, proven: bool) -> None:
+def _refuse_unless_covered(state: Cases, case: Case, recipients: Recipients, now_ns: int, *, proven: bool) -> None:
     if not proven:
         raise _refused(
             "E-CASE-CLOCK", "the pole's clock is not proven, so nobody knows what has expired", case.number,
             "prove the time first: wait for network time, or have an officer state it", "7.1(3)",
         )  # fmt: skip
-    found = coverage(state, case, recipients.known(case.recipient or ""), context.now_ns, proven=proven)
+    found = coverage(state, case, recipients.known(case.recipient or ""), now_ns, proven=proven)
     if not found.whole:
         why = "; ".join(dict.fromkeys(difference.words for difference in found.differences))
         raise _refused(

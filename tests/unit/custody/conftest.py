@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from firmware.custody.bundle.making import make_bundle
 from firmware.custody.bundle.span import Span
 from firmware.custody.desk.opening import Opened, open_bundle
 from firmware.custody.desk.report import Reporter
@@ -15,7 +14,6 @@ from firmware.drivers.mp4 import Mp4Film
 from firmware.ground.clock import MinuteNumber
 from tests.parts.small_pole import FIRST, SmallPole
 
-DOCUMENT = "小刑発第123号"
 ALL = Span(FIRST, MinuteNumber(FIRST + 4))
 
 Open = Callable[..., Opened]
@@ -34,7 +32,7 @@ async def pole(tmp_path: Path) -> SmallPole:
 async def bundle(tmp_path: Path, pole: SmallPole) -> Path:
     """The bundle of all five minutes."""
     path = tmp_path / "bundle.tar"
-    await make_bundle(pole.holdings(), DOCUMENT, ALL, path)
+    await pole.bundle(path, ALL)
     return path
 
 
@@ -45,6 +43,6 @@ def open_it(tmp_path: Path, pole: SmallPole) -> Open:
     def opening(bundle: Path, out: Path | None = None) -> Opened:
         reporter = Reporter(bundle, compared=True)
         out = out or tmp_path / "out"
-        return open_bundle(bundle, pole.officers.keys(), out, Mp4Film, reporter.write, pole.public_key())
+        return open_bundle(bundle, pole.officers.keys(), out, Mp4Film, reporter.write, pole.prove, pole.public_key())
 
     return opening

@@ -14,7 +14,6 @@ import msgspec
 import pyrage
 import pytest
 
-from firmware.custody.bundle.making import make_bundle
 from firmware.custody.bundle.span import Span
 from firmware.custody.desk.opening import OfficerKeys, open_bundle
 from firmware.custody.desk.report import Reporter
@@ -22,8 +21,8 @@ from firmware.drivers.mp4 import Mp4Film
 from firmware.footage.manifest import GapEntry, GapReason, sha256_of
 from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, MinuteNumber
 from firmware.ground.errors import CaseError, KeystoreError
-from tests.parts.small_pole import CHUNK_SECONDS, FIRST, FPS, FRAMES, Officers, SmallPole, shade_of
-from tests.unit.custody.conftest import ALL, DOCUMENT, Open
+from tests.parts.small_pole import CHUNK_SECONDS, DOCUMENT, FIRST, FPS, FRAMES, Officers, SmallPole, shade_of
+from tests.unit.custody.conftest import ALL, Open
 
 
 def shown(path: Path) -> tuple[list[float], list[int]]:
@@ -76,7 +75,7 @@ async def test_every_gap_has_its_reason_and_keeps_its_time(pole: SmallPole, tmp_
     await pole.erase(FIRST + 3, FIRST + 3)
     pole.pass_to(FIRST + 8)
     path = tmp_path / "bundle.tar"
-    await make_bundle(pole.holdings(), DOCUMENT, Span(FIRST, MinuteNumber(FIRST + 6)), path)
+    await pole.bundle(path, Span(FIRST, MinuteNumber(FIRST + 6)))
     (part,) = open_it(path).parts
     with (tmp_path / "out" / "gaps.csv").open(encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
@@ -110,7 +109,7 @@ async def test_a_chunk_with_proven_hash_that_does_not_open_becomes_a_gap(
     digest = pole.store.write_manifest(msgspec.structs.replace(manifest, chunks=tuple(chunks)))
     pole.ledger.append("minute.sealed", epoch=FIRST, manifest=digest)
     path = tmp_path / "bundle.tar"
-    await make_bundle(pole.holdings(), DOCUMENT, ALL, path)
+    await pole.bundle(path, ALL)
     opened = open_it(path)
     assert opened.unreadable == {(FIRST, 1): "E-CASE-SEAL", (FIRST, 2): "E-STORE-CHUNK"}
     assert opened.parts[0].frames == 28 * FRAMES
@@ -127,15 +126,15 @@ async def test_a_recovered_chunk_without_times_finds_its_place(pole: SmallPole, 
     digest = pole.store.write_manifest(msgspec.structs.replace(manifest, chunks=chunks, recovered=True))
     pole.ledger.append("minute.sealed", epoch=FIRST, manifest=digest)
     path = tmp_path / "bundle.tar"
-    await make_bundle(pole.holdings(), DOCUMENT, Span(FIRST, FIRST), path)
+    await pole.bundle(path, Span(FIRST, FIRST))
     opened = open_it(path)
     assert (opened.parts[0].frames, opened.unreadable, opened.moved) == (6 * FRAMES, {}, {})
     assert json.loads((tmp_path / "out" / "report.json").read_text())["made_by"]["recovered_minutes"] == 1
 
 
-def attempt(bundle: Path, out: Path, keys: OfficerKeys) -> KeystoreError:
+def attempt(bundle: Path, out: Path, keys: OfficerKeys, pole: SmallPole) -> KeystoreError:
     with pytest.raises(KeystoreError) as caught:
-        open_bundle(bundle, keys, out, Mp4Film, Reporter(bundle, compared=False).write)
+        open_bundle(bundle, keys, out, Mp4Film, Reporter(bundle, compared=False).write, pole.prove)
     assert not out.exists()
     assert not list(out.parent.glob(f".{out.name}*"))
     return caught.value
@@ -144,12 +143,12 @@ def attempt(bundle: Path, out: Path, keys: OfficerKeys) -> KeystoreError:
 def test_one_officer_alone_opens_nothing(bundle: Path, pole: SmallPole, tmp_path: Path) -> None:
     a, b, stranger = pole.officers.a, pole.officers.b, Officers.appoint().a
     out = tmp_path / "out"
-    assert attempt(bundle, out, OfficerKeys([a], [])).code == "E-KEY-GROUP-B"
-    assert attempt(bundle, out, OfficerKeys([], [b])).code == "E-KEY-GROUP-A"
-    assert attempt(bundle, out, OfficerKeys([a], [a])).code == "E-KEY-GROUP-B"
-    assert attempt(bundle, out, OfficerKeys([a], [stranger])).code == "E-KEY-GROUP-B"
-    assert attempt(bundle, out, OfficerKeys([stranger], [b])).code == "E-KEY-GROUP-A"
-    assert "wrong way round" in attempt(bundle, out, OfficerKeys([b], [a])).what
+    assert attempt(bundle, out, OfficerKeys([a], []), pole).code == "E-KEY-GROUP-B"
+    assert attempt(bundle, out, OfficerKeys([], [b]), pole).code == "E-KEY-GROUP-A"
+    assert attempt(bundle, out, OfficerKeys([a], [a]), pole).code == "E-KEY-GROUP-B"
+    assert attempt(bundle, out, OfficerKeys([a], [stranger]), pole).code == "E-KEY-GROUP-B"
+    assert attempt(bundle, out, OfficerKeys([stranger], [b]), pole).code == "E-KEY-GROUP-A"
+    assert "wrong way round" in attempt(bundle, out, OfficerKeys([b], [a]), pole).what
 
 
 async def test_of_three_officers_any_two_open_either_way_round_and_none_alone(tmp_path: Path) -> None:
@@ -157,7 +156,7 @@ async def test_of_three_officers_any_two_open_either_way_round_and_none_alone(tm
     pole = await SmallPole.begin(tmp_path / "pole", officers=officers)
     pole.record(FIRST)
     path = tmp_path / "bundle.tar"
-    await make_bundle(pole.holdings(), DOCUMENT, Span(FIRST, FIRST), path)
+    await pole.bundle(path, Span(FIRST, FIRST))
     everybody = [officers.a, officers.b, officers.third]
     for place, (first, second) in enumerate(itertools.permutations(everybody, 2)):
         out = tmp_path / f"out-{place}"
@@ -167,13 +166,14 @@ async def test_of_three_officers_any_two_open_either_way_round_and_none_alone(tm
             out,
             Mp4Film,
             Reporter(path, compared=True).write,
+            pole.prove,
             pole.public_key(),
         )
         assert (opened.parts[0].frames, opened.unreadable) == (6 * FRAMES, {})
     stranger = Officers.appoint().a
     for officer in everybody:
         for keys in (([officer], []), ([], [officer]), ([officer], [officer]), ([officer], [stranger])):
-            assert attempt(path, tmp_path / "out", OfficerKeys(*keys)).code == "E-KEY-TWO-OF-THREE"
+            assert attempt(path, tmp_path / "out", OfficerKeys(*keys), pole).code == "E-KEY-TWO-OF-THREE"
 
 
 def test_what_is_there_already_is_not_touched(bundle: Path, tmp_path: Path, open_it: Open) -> None:
@@ -205,4 +205,4 @@ async def test_a_bundle_handed_out_before_opens_after_erasure(
     await pole.erase(FIRST, FIRST + 4)
     assert open_it(bundle).parts[0].frames == 30 * FRAMES
     with pytest.raises(CaseError, match="erased"):
-        await make_bundle(pole.holdings(), DOCUMENT, ALL, tmp_path / "again.tar")
+        await pole.bundle(tmp_path / "again.tar", ALL)

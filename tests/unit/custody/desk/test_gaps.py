@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from firmware.custody.bundle.index import DamagedChunk, Index, Missing
 from firmware.custody.bundle.survey import runs
 from firmware.custody.desk.gaps import HOLE_NS, Gap, chunk_times, joined, list_gaps
+from firmware.custody.office.fields import Span as Asked
 from firmware.footage.manifest import ChunkEntry, ClockEntry, GapEntry, GapReason, Manifest, Origin
 from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND
 from firmware.ground.ledger_lines import Line
@@ -39,7 +40,10 @@ def index_of(
 ) -> Index:
     return Index(
         pole="sp03",
+        case="2026-0001",
+        dossier="0" * 64,
         document="1",
+        spans=(Asked(camera="cam0", first_epoch=FIRST, last_epoch=last),),
         first_epoch=FIRST,
         last_epoch=last,
         made_utc="",
