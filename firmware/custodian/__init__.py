@@ -14,9 +14,11 @@ import typer
 
 from firmware.custodian.acts import act
 from firmware.custodian.audit import conserve, verify_ledger
-from firmware.custodian.bundles import bundle, check, open_
+from firmware.custodian.bundles import check, open_
+from firmware.custodian.cases import case
 from firmware.custodian.clock import time
 from firmware.custodian.erasures import certificate, verify
+from firmware.custodian.holds import hold
 from firmware.custodian.keys import keygen, pole_key
 from firmware.custodian.language import choose
 from firmware.custodian.media import medium
@@ -32,7 +34,8 @@ app.add_typer(audit, name="audit")
 app.add_typer(erasure, name="erasure")
 app.add_typer(time, name="time")
 for name, group in (
-    ("officer", officer), ("recipient", recipient), ("retrievals", retrievals), ("medium", medium), ("act", act),
+    ("officer", officer), ("recipient", recipient), ("retrievals", retrievals), ("medium", medium), ("hold", hold),
+    ("case", case), ("act", act),
 ):  # fmt: skip
     app.add_typer(group, name=name)
 
@@ -47,7 +50,6 @@ def speak(
 
 
 app.command()(keygen)
-app.command()(bundle)
 app.command("open")(open_)
 app.command()(check)
 app.command()(package)

@@ -208,7 +208,7 @@ async def open_office(options: Options) -> Office:
     holdings = await open_holdings(options.config, options.state)
 
     def instant() -> tuple[int, bool]:
-        return holdings.trust.now_ns(), holdings.trust.state.proven
+        return holdings.trust.now_ns(), holdings.release_open()
 
     journal = await Journal.open(
         folder / "custody" / "acts", holdings.pole, holdings.ledger, holdings.lock, signatures, instant

@@ -20,19 +20,25 @@ import typer
 
 from firmware.custodian.acting import Options, open_office, prove_who_asks
 from firmware.custodian.answers import Facts, answering
-from firmware.custody.office.acts import AnyAct
 
 _READS: Final = ("by", "sign_with", "config", "state", "as_json")
 _ACTS: Final = (*_READS, "others", "draw_up", "pole", "yes")
 
 
-def acting(app: typer.Typer, name: str) -> Callable[[Callable[..., AnyAct]], Callable[..., AnyAct]]:
-    """Make a command of ``app`` from a function that returns the act to be done."""
+def acting(app: typer.Typer, name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make a command of ``app`` from a function that returns the act to be done, or the act and facts to be told.
 
-    def register(function: Callable[..., AnyAct]) -> Callable[..., AnyAct]:
+    The function, under :func:`reading` too, may be a coroutine: where it must look at the pole first.
+    """
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
         async def work(options: Options, own: dict[str, Any]) -> tuple[Facts, str]:
             office = await open_office(options)
-            facts = await office.settle(function(office, **own))
+            planned = function(office, **own)
+            if inspect.isawaitable(planned):
+                planned = await planned
+            act, seen = planned if isinstance(planned, tuple) else (planned, {})
+            facts = await office.settle(act) | seen
             return facts, lines_of(facts)
 
         _command(app, name, function, work, _ACTS)
@@ -51,7 +57,10 @@ def reading(app: typer.Typer, name: str, what: str) -> Callable[[Callable[..., A
         async def work(options: Options, own: dict[str, Any]) -> tuple[Facts, str]:
             office = await open_office(options)
             await prove_who_asks(office, what)
-            facts, text = function(office, **own)
+            answer = function(office, **own)
+            if inspect.isawaitable(answer):
+                answer = await answer
+            facts, text = answer
             return facts, text
 
         _command(app, name, function, work, _READS)

@@ -15,9 +15,7 @@ from typing import Any
 
 import av
 import pytest
-from typer.testing import CliRunner
 
-from firmware import custodian
 from firmware.camera.frames import CaptureStamp, MainFrames, SlotMemory
 from firmware.custody.keys import keyfile as officers
 from firmware.custody.pole_file import PoleFile
@@ -37,16 +35,10 @@ from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, SimulatedClock, 
 from firmware.ground.ledger import Ledger
 from firmware.ground.lock import PoleLock
 from firmware.ground.log import Log
+from tests.parts.command_line import CommandLine, custodian_says
 
 WIDTH, HEIGHT, FPS, SECONDS = 320, 180, 2, 75
 DOCUMENT = "小刑発第123号"
-RUNNER = CliRunner()
-
-
-def custodian_says(*words: str) -> tuple[int, dict[str, Any]]:
-    """Run ``pole-custodian ... --json``; return exit code and answer."""
-    done = RUNNER.invoke(custodian.app, [*words, "--json"])
-    return done.exit_code, json.loads(done.stdout.splitlines()[-1])
 
 
 def shade(number: int) -> int:
@@ -123,13 +115,19 @@ class Whole:
     begin: str
     end: str
 
+    @property
+    def office(self) -> CommandLine:
+        return CommandLine(self.folder, self.folder / "keys")
+
     def bundle(self, out: Path, document: str = DOCUMENT) -> tuple[int, dict[str, Any]]:
-        span = ("--from", self.begin, "--to", self.end)
-        return custodian_says("bundle", "--config", str(self.folder), *span, "--document", document, "--out", str(out))
+        """A case from its opening to its seal, every step at the command line, and its bundle."""
+        case = self.office.until_sealed(self.begin, self.end, document)
+        return self.office.do("case", "bundle", case, "--out", str(out))
 
     def open(self, bundle: Path, out: Path, *, a: Officer, b: Officer) -> tuple[int, dict[str, Any]]:
         return custodian_says(
             *("open", str(bundle), "--out", str(out), "--pole-key", str(self.folder / "pole.vkey")),
+            *("--officers", str(self.office.listed())),
             *("--identity-a", str(a.key), "--passphrase-a-file", str(a.words)),
             *("--identity-b", str(b.key), "--passphrase-b-file", str(b.words)),
         )
@@ -156,7 +154,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     code, answer = custodian_says("pole-key", "--config", str(folder))
     assert code == 0
     (folder / "pole.vkey").write_text(answer["pole_key"] + "\n")
-    return Whole(folder, folder / "state", a, b, iso_utc(begin_ns), iso_utc(begin_ns + 2 * NS_PER_MINUTE))
+    whole = Whole(folder, folder / "state", a, b, iso_utc(begin_ns), iso_utc(begin_ns + 2 * NS_PER_MINUTE))
+    whole.office.found()
+    return whole
 
 
 def test_every_picture_arrives_in_order_at_its_time(whole: Whole, tmp_path: Path) -> None:
@@ -203,8 +203,14 @@ def test_stock_age_alone_opens_a_chunk_of_the_bundle(whole: Whole, tmp_path: Pat
 
 
 def test_without_a_document_nothing_leaves(whole: Whole, tmp_path: Path) -> None:
-    code, answer = whole.bundle(tmp_path / "bundle.tar", document="")
-    assert (code, answer["error"]["code"], answer["error"]["clause"]) == (1, "E-CASE-DOCUMENT", "7.2(1)2")
+    office = whole.office
+    office.must("case", "open")
+    case = office.must("case", "list")["cases"][-1]["case"]
+    paper = ("--document", "なし", "--date", "2026-11-20", "--authority", "x", "--instrument", "warrant")
+    error = office.refused("case", "document", case, *paper)
+    assert (error["code"], error["clause"]) == ("E-CASE-DOCUMENT", "7.2(1)2")
+    error = office.refused("case", "bundle", case, "--out", str(tmp_path / "bundle.tar"))
+    assert (error["code"], error["clause"]) == ("E-CASE-ORDER", "7.2(1)")
     assert not list(tmp_path.iterdir())
 
 

@@ -132,6 +132,11 @@ class Office:
 
         Returns the dossier's hash.
         """
+        await self.scope_a_case(journal, case, *spans, document=document)
+        return await self.approve_and_seal(journal, case)
+
+    async def scope_a_case(self, journal: Journal, case: str, *spans: Span, document: str) -> None:
+        """Lead ``case`` until two officers could approve it."""
         await self.found_here(journal)
         register = journal.register
         if POLICE not in register.recipients.entries:
@@ -145,7 +150,6 @@ class Office:
             draw(acts.CaseDocumented, "manager", case=case, basis=Basis.REQUEST, document=paper, reason=again),
         )
         await self.do(journal, draw(acts.CaseScoped, "manager", case=case, spans=spans, recipient=POLICE))
-        return await self.approve_and_seal(journal, case)
 
     async def approve_and_seal(self, journal: Journal, case: str) -> str:
         """Have manager and chief approve the case as it is scoped, and seal it; return the dossier's hash."""

@@ -22,7 +22,6 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from firmware.custody.bundle.span import Span
 from firmware.custody.keys.keyfile import unlock
 from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, SystemClock, iso_utc, minute_of
 from firmware.ground.log import Log
@@ -190,16 +189,13 @@ async def _visit_witness(story: Story, folder: Path, corners: list[Corner], mess
 async def _visit_office(
     story: Story, folder: Path, desk: office.Office, corner: Corner, first_ns: int, minutes: int
 ) -> Path:
-    story.step("the office: an inquiry with a document number")
+    story.step("the office: a telephone call, an inquiry with a document number, two officers")
     config, state = folder / "sp01-config", corner.settings.state
     _write_config(config, corner)
     after_ns = first_ns + minutes * NS_PER_MINUTE
     bundle = folder / "office" / "case.bundle"
-    code, answer = await asyncio.to_thread(office.ask_for_bundle, config, state, "", first_ns, after_ns, bundle)
-    story.say(f"pole-custodian bundle --from {iso_utc(first_ns)} --to {iso_utc(after_ns)}   (no document)")
-    story.claim(f"without a document number it is refused: {_code(answer)}", true=code == 1 and not bundle.exists())
-    code, answer = await asyncio.to_thread(office.ask_for_bundle, config, state, DOCUMENT, first_ns, after_ns, bundle)
-    story.claim(f"with {DOCUMENT} the pole hands out {answer.get('minutes')} sealed minutes", true=code == 0)
+    pole = office.AtThePole(desk, config, state)
+    await asyncio.to_thread(_lead_case, story, pole, f"{iso_utc(first_ns)}/{iso_utc(after_ns)}", bundle)
     out = folder / "office" / "case"
     code, answer = await asyncio.to_thread(office.open_bundle, desk, bundle, out)
     films = sorted(out.glob("*.mp4"))
@@ -212,6 +208,27 @@ async def _visit_office(
     code, answer = await asyncio.to_thread(office.open_bundle, one, bundle, folder / "office" / "alone")
     story.claim(f"one group alone opens nothing: {_code(answer)}", true=code == 1)
     return bundle
+
+
+def _lead_case(story: Story, pole: office.AtThePole, span: str, bundle: Path) -> None:
+    """From a call to a bundle, as the officers type it; each refusal on the way is a claim of its own."""
+    pole.found("sp01")
+    story.say("pole-custodian officer found founders.toml --as chief --with manager   (each signs with an SSH key)")
+    code, answer = pole.hold_by_telephone(span)
+    kept = f"{answer.get('minutes')} minutes kept, ledger line n={answer.get('ledger_line')}"
+    story.claim(f"a call that was called back holds them for ten days: {kept}", true=code == 0)
+    code, answer = pole.act("case", "bundle", "2026-0001", "--out", str(bundle))
+    story.claim(f"and hands nothing out: {_code(answer)}", true=code == 1 and not bundle.exists())
+    pole.must("hold", "confirm", "1", *pole.document(DOCUMENT))
+    case = pole.case_until_scoped(DOCUMENT, span)
+    story.say(f"the inquiry {DOCUMENT} has come: hold confirmed, case {case} documented and scoped")
+    pole.must("case", "approve", case)
+    code, answer = pole.act("case", "seal", case, "--yes", case)
+    story.claim(f"one officer's approval seals nothing: {_code(answer)}", true=code == 1)
+    pole.must("case", "approve", case, by="chief")
+    pole.must("case", "seal", case, "--yes", case)
+    code, answer = pole.act("case", "bundle", case, "--out", str(bundle))
+    story.claim(f"two approvals, sealed: the pole hands out {answer.get('minutes')} sealed minutes", true=code == 0)
 
 
 async def _go_on_337_hours(
@@ -228,10 +245,10 @@ async def _go_on_337_hours(
     story.claim(
         f"before: those files, the secret of today and all officers' keys open {opened} of {tried}", true=opened > 0
     )
-    first = minute_of(first_ns)
     later_ns = first_ns + HOURS_LATER * 3600 * NS_PER_SECOND + minutes * NS_PER_MINUTE
-    span = Span(first, type(first)(first + minutes - 1))
-    lines, refusal = await erasure.boot_later(settings, later_ns, span, folder / "office" / "late.bundle")
+    pole = office.AtThePole(desk, folder / "sp01-config", settings.state)
+    await asyncio.to_thread(pole.must, "hold", "lift", "1", "--reason", "handed out", "--yes", "1")
+    lines, refusal = await erasure.boot_later(settings, later_ns, folder / "office" / "late.bundle")
     erased = erasure.erase_lines(lines)
     for line in erased:
         story.say(f"ledger: {line}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -18,9 +19,11 @@ import pyrage
 
 from firmware.assembly import ONCE, build
 from firmware.custody.bundle.making import Holdings, make_bundle
-from firmware.custody.bundle.span import Span
+from firmware.custody.office.journal import Journal
 from firmware.drivers.pole_keys import open_pole_keys
+from firmware.drivers.ssh_keygen import SshKeygen
 from firmware.footage.epochs import TableFile
+from firmware.footage.holds import LedgerHolds
 from firmware.footage.run import boot
 from firmware.footage.sweep import Eraser
 from firmware.footage.table import EpochTable
@@ -38,8 +41,8 @@ def copy_everything(state: Path, copy: Path) -> int:
     return sum(path.is_file() for path in copy.rglob("*"))
 
 
-async def boot_later(settings: Settings, utc_ns: int, span: Span, out: Path) -> tuple[list[str], str]:
-    """Boot the pole at ``utc_ns`` and ask for ``span`` again.
+async def boot_later(settings: Settings, utc_ns: int, out: Path) -> tuple[list[str], str]:
+    """Boot the pole at ``utc_ns`` and ask for the bundle of its sealed case again.
 
     Returns the ledger's new lines and the refusal's text; an empty refusal means that something was handed out.
     """
@@ -53,18 +56,24 @@ async def boot_later(settings: Settings, utc_ns: int, span: Span, out: Path) -> 
         keystore, signer = await open_pole_keys(settings.footage, settings.state, settings.place.ledger_origin, log)
         holdings = Holdings(
             pole=settings.pole.pole,
+            camera=settings.footage.camera,
             store=parts.store,
             table=EpochTable(parts.store.folder, keystore),
             ledger=parts.ledger,
+            holds=LedgerHolds(parts.ledger, settings.state / "ledger", settings.footage.retention_hours),
             lock=parts.lock,
             signer=signer,
             clock=clock,
             trust=parts.trust,
-            release_open=lambda: True,  # a bench: nobody proves a simulated clock
             retention_hours=settings.footage.retention_hours,
+            release_open=lambda: True,  # a bench: nobody proves a simulated clock
         )
+        journal = await Journal.open(
+            settings.state / "custody" / "acts", settings.pole.pole, parts.ledger, parts.lock, SshKeygen(os.environ),
+            lambda: (utc_ns, True),
+        )  # fmt: skip
         try:
-            await make_bundle(holdings, "later-1", span, out)
+            await make_bundle(holdings, journal, next(iter(journal.register.cases.entries)), out)
             refusal = ""
         except PoleError as error:
             refusal = str(error)

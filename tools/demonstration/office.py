@@ -1,4 +1,4 @@
-"""The officers' desk: keys made, a bundle asked for by document number, opened with both keys, looked at.
+"""The officers: keys made, a hold by telephone, a case on a document, two approvals, a bundle, opened and looked at.
 
 Knows:  the command line of ``pole-custodian``, two officers' keys, which never enter a pole's folder.
 Never:  a way round the command line: what it does here, an officer can do by hand.
@@ -15,10 +15,11 @@ from pathlib import Path
 
 import av
 from PIL import Image
+from pyrage import x25519
 
 from firmware.footage.settings import Officers
-from firmware.ground.clock import iso_utc
 
+POLICE = "odawara-ps"
 CUSTODIAN = Path(sys.executable).parent / "pole-custodian"
 SHEET = (4, 3)
 THUMB = (320, 180)
@@ -35,11 +36,28 @@ class Officer:
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """The desk: a folder that no pole has."""
+    """The desk: a folder that no pole has, with the officers' age keys and the SSH keys with which they sign."""
 
     folder: Path
     a: Officer
     b: Officer
+
+    def signing_key(self, account: str) -> Path:
+        """Return an officer's SSH key, made when first asked for; in real life a token in a pocket."""
+        path = self.folder / f"{account}.ssh"
+        if not path.exists():
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", path], check=True)
+        return path
+
+    def public_key(self, account: str) -> str:
+        """Return its public half."""
+        return " ".join(Path(f"{self.signing_key(account)}.pub").read_text().split()[:2])
+
+    def listed(self) -> Path:
+        """Return the office's own list of its officers' keys."""
+        path = self.folder / "officers.txt"
+        path.write_text("".join(f"{account} {self.public_key(account)}\n" for account in ("chief", "manager")))
+        return path
 
     @property
     def officers(self) -> Officers:
@@ -71,25 +89,62 @@ def _officer(folder: Path, name: str) -> Officer:
     return Officer(key, passphrase, str(answer["recipient"]))
 
 
-def ask_for_bundle(
-    config: Path, state: Path, document: str, first_ns: int, after_ns: int, out: Path
-) -> tuple[int, dict[str, object]]:
-    """Ask the pole for a bundle, as an officer on its serial line would."""
-    return custodian(
-        "bundle",
-        "--config",
-        str(config),
-        "--state",
-        str(state),
-        "--document",
-        document,
-        "--from",
-        iso_utc(first_ns),
-        "--to",
-        iso_utc(after_ns),
-        "--out",
-        str(out),
-    )
+@dataclass(frozen=True, slots=True)
+class AtThePole:
+    """Officers at a pole's console: every step is a command that an officer can type."""
+
+    desk: Office
+    config: Path
+    state: Path
+
+    def act(self, *words: str, by: str = "manager", more: tuple[str, ...] = ()) -> tuple[int, dict[str, object]]:
+        """Run a command as ``by``, signed by ``more`` too."""
+        signers = [option for account in more for option in ("--with", account)]
+        signers += [option for who in (by, *more) for option in ("--sign-with", str(self.desk.signing_key(who)))]
+        return custodian(*words, "--config", str(self.config), "--state", str(self.state), "--as", by, *signers)
+
+    def must(self, *words: str, by: str = "manager", more: tuple[str, ...] = ()) -> dict[str, object]:
+        """Run a command that nothing may refuse."""
+        code, answer = self.act(*words, by=by, more=more)
+        if code:
+            raise SystemExit(f"pole-custodian {' '.join(words)}: {answer}")
+        return answer
+
+    def found(self, pole: str) -> None:
+        """Found the office: a chief and a manager, and the police station that may receive footage."""
+        founders = self.desk.folder / "founders.toml"
+        founders.write_text(
+            "".join(
+                f'[[officers]]\naccount = "{who}"\nrole = "{who}"\nkey = "{self.desk.public_key(who)}"\n'
+                for who in ("chief", "manager")
+            )
+        )
+        self.must("officer", "found", str(founders), "--yes", pole, by="chief", more=("manager",))
+        key = str(x25519.Identity.generate().to_public())
+        self.must(
+            "recipient", "add", POLICE, "--organisation", "小田原警察署", "--kind", "police-station", "--key", key
+        )
+
+    def hold_by_telephone(self, span: str) -> tuple[int, dict[str, object]]:
+        """Keep the minutes of ``span`` on a call that was called back."""
+        return self.act("hold", "place", "--span", span, "--office", "小田原警察署", "--called-back")
+
+    def document(self, document: str) -> list[str]:
+        """Return the options for a document."""
+        return [
+            "--document", document, "--date", "2026-11-20", "--authority", "小田原警察署",
+            "--instrument", "investigation-inquiry",
+        ]  # fmt: skip
+
+    def case_until_scoped(self, document: str, span: str) -> str:
+        """Open a case from the hold, enter the document, scope it; return its number."""
+        self.must("case", "open", "--hold", "1")
+        cases = self.must("case", "list")["cases"]
+        assert isinstance(cases, list)
+        case = str(cases[-1]["case"])
+        self.must("case", "document", case, *self.document(document))
+        self.must("case", "scope", case, "--span", span, "--to", POLICE)
+        return case
 
 
 def open_bundle(office: Office, bundle: Path, out: Path) -> tuple[int, dict[str, object]]:
@@ -105,6 +160,8 @@ def open_bundle(office: Office, bundle: Path, out: Path) -> tuple[int, dict[str,
         str(office.b.key),
         "--passphrase-b-file",
         str(office.b.passphrase),
+        "--officers",
+        str(office.listed()),
         "--out",
         str(out),
     )

@@ -106,12 +106,7 @@ async def _announce(holdings: Holdings, journal: Journal, case: str, out: Path) 
     dossier = deliverable(register.cases, case, register.recipients, register.pole, now_ns, proven=True)  # judged below
     _refuse_other_cameras(holdings, dossier)
     spans = [Span.of(span) for span in dossier.spans]
-    await holdings.table.load(minute_of(holdings.clock.utc_ns()), repair=False)
-    epochs = [MinuteNumber(epoch) for span in spans for epoch in span.minutes]
-    identities = await holdings.table.sealed_identities(epochs)
-    holds = await asyncio.to_thread(holdings.holds)
-    expired = due(identities, holds, now_ns, retention_hours=holdings.retention_hours, horizon_seconds=0)  # 7.1(3)
-    found = await asyncio.to_thread(survey, spans, identities.keys(), expired, holdings.store, ledger)
+    found, identities = await examine(holdings, spans, now_ns)
     fields: dict[str, Value] = {
         "case": case,
         "document": document_hash(dossier.document.number),
@@ -122,15 +117,36 @@ async def _announce(holdings: Holdings, journal: Journal, case: str, out: Path) 
         await asyncio.to_thread(lambda: ledger.append("bundle.refused", **fields, reason="clock"))
         raise _unproven(holdings)
     if not found.minutes:
-        reason = "gone" if _gone(found) else "nothing"
+        reason = "gone" if gone(found) else "nothing"
         await asyncio.to_thread(lambda: ledger.append("bundle.refused", **fields, reason=reason))
-        raise _nothing_left(spans, found)
+        raise nothing_left(spans, found)
     await asyncio.to_thread(_refuse_too_small, found, out)
     papers = await asyncio.to_thread(_papers, journal, case, ledger)
     fields |= {"dossier": dossier.sha256(), "epochs": len(found.minutes), "missing_epochs": found.missing_epochs}
     await asyncio.to_thread(lambda: ledger.append("case.bundled", **fields))
     checkpoint = await ledger.checkpoint()
     return _Announced(dossier, papers, found, identities, await asyncio.to_thread(ledger.last), checkpoint)
+
+
+async def look(holdings: Holdings, spans: Sequence[Span]) -> Survey:
+    """Return what of ``spans`` is there: minutes and reasons, no picture (7.2(1): a look before a case is metadata)."""
+
+    async def looked() -> Survey:
+        await asyncio.to_thread(holdings.ledger.refresh)
+        return (await examine(holdings, spans, holdings.trust.now_ns()))[0]
+
+    return await holdings.lock.during(looked())
+
+
+async def examine(holdings: Holdings, spans: Sequence[Span], now_ns: int) -> tuple[Survey, dict[MinuteNumber, bytes]]:
+    """Judge every minute of ``spans``; return the survey, and the sealed identities. The caller holds the lock."""
+    await holdings.table.load(minute_of(holdings.clock.utc_ns()), repair=False)
+    epochs = [MinuteNumber(epoch) for span in spans for epoch in span.minutes]
+    identities = await holdings.table.sealed_identities(epochs)
+    holds = await asyncio.to_thread(holdings.holds)
+    expired = due(identities, holds, now_ns, retention_hours=holdings.retention_hours, horizon_seconds=0)  # 7.1(3)
+    found = await asyncio.to_thread(survey, spans, identities.keys(), expired, holdings.store, holdings.ledger)
+    return found, identities
 
 
 def _papers(journal: Journal, case: str, ledger: Ledger) -> list[Paper]:
@@ -289,12 +305,14 @@ def _unproven(holdings: Holdings) -> CaseError:
     )
 
 
-def _gone(found: Survey) -> bool:
+def gone(found: Survey) -> bool:
+    """Tell whether any of the missing minutes was there once."""
     return any(run.reason in ("erased", "expired", "dropped_early", "lost") for run in found.missing)
 
 
-def _nothing_left(spans: Sequence[Span], found: Survey) -> CaseError:
-    if not _gone(found):
+def nothing_left(spans: Sequence[Span], found: Survey) -> CaseError:
+    """Return the error for minutes of which none is left."""
+    if not gone(found):
         return CaseError(
             "E-CASE-NOTHING",
             "none of these minutes was recorded and sealed: " + describe(found.missing),

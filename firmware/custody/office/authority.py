@@ -127,6 +127,8 @@ READS: Final[Mapping[str, Rule]] = MappingProxyType(
         "retrievals list": Rule((_KEY_HOLDERS | {Role.AUDITOR},), "7.3(1)2"),
         "retrievals export": Rule((_DECIDERS | {Role.AUDITOR},), "7.3(1)2"),
         "hold list": Rule((_READERS,), "7.1(4)"),
+        "scope preview": Rule((_KEY_HOLDERS,), "7.2(1)"),
+        "case bundle": Rule((_KEY_HOLDERS,), "7.2(1)"),
         "case list": Rule((_KEY_HOLDERS | {Role.AUDITOR},), "7.2(1)"),
         "case show": Rule((_KEY_HOLDERS | {Role.AUDITOR},), "7.2(1)"),
         "medium list": Rule((_READERS,), "7.3(1)3"),

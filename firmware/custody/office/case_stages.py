@@ -11,7 +11,7 @@ Clauses: 7.2(1), 7.3(1)2.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -161,6 +161,11 @@ class Cases:
     def with_document(self, number: str) -> tuple[Case, ...]:
         """Return the cases in which a document of that number stands."""
         return tuple(case for case in self.entries.values() if case.document and case.document.number == number)
+
+
+def receipts_missing(case: Case) -> Iterator[Delivery]:
+    """Yield the deliveries whose receipt has not come."""
+    yield from case.deliveries[len(case.receipts) :]
 
 
 DONE: Final[Mapping[type[CaseAct], str]] = MappingProxyType(

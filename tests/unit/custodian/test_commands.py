@@ -12,7 +12,6 @@ from typer.testing import CliRunner, Result
 from firmware import custodian
 from firmware.city.payload import Place
 from firmware.custodian import pole_folder
-from firmware.custody.bundle.making import make_bundle
 from firmware.custody.bundle.span import Span
 from firmware.custody.pole_file import PoleFile
 from firmware.ground.clock import MinuteNumber
@@ -37,7 +36,7 @@ async def pole(tmp_path: Path) -> SmallPole:
 @pytest.fixture
 async def bundle(pole: SmallPole, tmp_path: Path) -> Path:
     path = tmp_path / "bundle.tar"
-    await make_bundle(pole.holdings(), "2026-1", Span(FIRST, MinuteNumber(FIRST + 2)), path)
+    await pole.bundle(path, Span(FIRST, MinuteNumber(FIRST + 2)), document="2026-1")
     return path
 
 
@@ -148,18 +147,18 @@ def test_a_disk_that_fails_is_said_in_words(pole: SmallPole) -> None:
 
 
 def test_wrong_settings_end_with_two(tmp_path: Path) -> None:
-    span = ("--from", "2026-11-22T09:00:00Z", "--to", "2026-11-22T09:01:00Z")
-    words = ("bundle", *span, "--document", "1", "--out", str(tmp_path / "b.tar"), "--config", str(tmp_path))
-    said = say(*words)
+    said = say("case", "bundle", "2026-0001", "--out", str(tmp_path / "b.tar"), "--config", str(tmp_path))
     assert (said.exit_code, said.stderr.split(":")[0]) == (2, "E-CONFIG-MISSING")
-    assert say("bundle").exit_code == 2
+    assert say("case", "bundle").exit_code == 2
     assert say("no-such-command").exit_code == 2
 
 
-def test_times_that_could_be_read_in_two_ways_are_refused_before_the_pole_is_touched(tmp_path: Path) -> None:
-    span = ("--from", "2026-11-22 09:00", "--to", "2026-11-22T09:01:00Z")
-    said = say("bundle", *span, "--document", "1", "--out", str(tmp_path / "b.tar"), "--config", str(tmp_path))
+def test_times_that_could_be_read_in_two_ways_are_refused(tmp_path: Path) -> None:
+    span = ("--span", "2026-11-22 09:00/2026-11-22T09:01:00Z")
+    act = ("--as", "manager", "--pole", "sp03", "--draw-up", str(tmp_path / "a.act"))
+    said = say("case", "scope", "2026-0001", *span, "--to", "odawara-ps", *act)
     assert (said.exit_code, said.stderr.split(":")[0]) == (1, "E-CASE-SPAN")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_custodian_signs_under_the_name_the_city_knows() -> None:
