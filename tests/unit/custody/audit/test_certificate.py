@@ -18,7 +18,6 @@ from firmware.custody.audit import certificate as certificates
 from firmware.custody.audit.certificate import Certificate, certify, check
 from firmware.custody.audit.erasure_page import erasure_page
 from firmware.custody.audit.erasure_words import WORDS
-from firmware.custody.bundle.making import make_bundle
 from firmware.custody.bundle.span import Span
 from firmware.custody.keys.pole_key import PoleKey
 from firmware.custody.languages import Language
@@ -42,7 +41,7 @@ async def pole(tmp_path: Path) -> SmallPole:
     pole = await SmallPole.begin(tmp_path / "state")
     for epoch in (*range(FIRST, FIRST + 3), *range(FIRST + 4, FIRST + 9)):
         pole.record(epoch, chunks=1)
-    await make_bundle(pole.holdings(), "2026-1", Span(FIRST, MinuteNumber(FIRST + 1)), tmp_path / "bundle.tar")
+    await pole.bundle(tmp_path / "bundle.tar", Span(FIRST, MinuteNumber(FIRST + 1)))
     await pole.erase(FIRST, FIRST + 4)
     return pole
 
@@ -86,7 +85,7 @@ async def lines_of_a_tpm(folder: Path) -> tuple[Ledger, str]:
     for epoch in range(FIRST, FIRST + 6):
         ledger.append("minute.sealed", epoch=epoch, manifest=f"{epoch:064x}")
     span = {"first_epoch": FIRST, "last_epoch": FIRST + 1, "epochs": 2}
-    bundled = ledger.append("case.bundled", document="d" * 64, **span, missing_epochs=0)
+    bundled = ledger.append("case.bundled", **A_CASE, **span, missing_epochs=0)
     ledger.append("case.abandoned", bundled_line=bundled)
     ledger.append("epochs.dropped_early", **span, reason="disk_full")
     ledger.append("epochs.erased", **span, generation=7, method="secret_overwritten", keystore="tpm2")
