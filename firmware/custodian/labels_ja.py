@@ -20,6 +20,7 @@ LABELS: Final[Mapping[str, str]] = MappingProxyType({
     "approved_by": "承認した職員",
     "approved": "二人の承認",
     "asked": "求められた時間",
+    "authority": "発出官公署",
     "balanced": "収支の一致",
     "at": "日時（協定世界時）",
     "basis": "根拠（条文）",

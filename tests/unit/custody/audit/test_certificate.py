@@ -85,7 +85,8 @@ async def lines_of_a_tpm(folder: Path) -> tuple[Ledger, str]:
     for epoch in range(FIRST, FIRST + 6):
         ledger.append("minute.sealed", epoch=epoch, manifest=f"{epoch:064x}")
     span = {"first_epoch": FIRST, "last_epoch": FIRST + 1, "epochs": 2}
-    bundled = ledger.append("case.bundled", **A_CASE, **span, missing_epochs=0)
+    case = {"case": "2026-0001", "dossier": "e" * 64, "document": "d" * 64}
+    bundled = ledger.append("case.bundled", **case, **span, missing_epochs=0)
     ledger.append("case.abandoned", bundled_line=bundled)
     ledger.append("epochs.dropped_early", **span, reason="disk_full")
     ledger.append("epochs.erased", **span, generation=7, method="secret_overwritten", keystore="tpm2")
