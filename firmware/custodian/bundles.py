@@ -51,7 +51,7 @@ def open_(
     with answering(as_json=as_json) as answer:
         refuse_on_a_pole()
         expected = expected_key(pole_key)
-        prove = _prover(officers)
+        prove = prover(officers)
         with reading(bundle_file) as reader:  # before anybody is asked for a passphrase
             prove(CheckedBundle(reader, expected))
         keys = OfficerKeys(
@@ -80,7 +80,7 @@ def check(
             checked = CheckedBundle(reader, expected)
             for member in checked.index.members:
                 checked.read(member.name, member.length)
-            approvals = _prover(officers)(checked)
+            approvals = prover(officers)(checked)
         key = checked.key
         answer(
             {
@@ -97,7 +97,7 @@ def check(
         )
 
 
-def _prover(officers: Path | None) -> Prove:
+def prover(officers: Path | None) -> Prove:
     """Return what judges approvals, by the office's own list where one was given."""
     listed = None if officers is None else _listed(officers)
     return lambda checked: prove_approvals(checked, SshKeygen(os.environ), listed)

@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from firmware.custodian.answers import Facts, Json, answering
-from firmware.custodian.bundles import BundleFile, unlock
+from firmware.custodian.bundles import BundleFile, Officers, prover, unlock
 from firmware.custodian.pole_folder import PoleKeyFile, expected_key, refuse_on_a_pole
 from firmware.custody.desk.opening import OfficerKeys
 from firmware.custody.package.carried import facts_of
@@ -42,6 +42,7 @@ def package(
     passphrase_a: Annotated[Path | None, typer.Option("--passphrase-a-file", help="Instead of asking.")] = None,
     passphrase_b: Annotated[Path | None, typer.Option("--passphrase-b-file", help="Instead of asking.")] = None,
     pole_key: PoleKeyFile = None,
+    officers: Officers = None,
     as_json: Json = False,
 ) -> None:
     """At the desk: make the package of a case and seal it to the recipient that the case names."""
@@ -49,8 +50,9 @@ def package(
         refuse_on_a_pole()
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is being made is wiped
         place = _place(out, tree)
-        desk = Desk(SystemClock(), by, partial(Mp4Film, longest_90k=PART_90K), expected_key(pole_key), None, work)
-        facts = facts_of(bundle_file, desk.expected_key)
+        make_film, prove = partial(Mp4Film, longest_90k=PART_90K), prover(officers)
+        desk = Desk(SystemClock(), by, make_film, prove, expected_key(pole_key), None, work)
+        facts = facts_of(bundle_file, desk.expected_key, prove)
         if recipient:
             compare_key(facts, recipient)
         if facts.recipient.age_recipient is None and out and not as_json and not sys.stdout.isatty():

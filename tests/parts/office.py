@@ -55,6 +55,7 @@ class Office:
     signer: Signer = field(default_factory=Ed25519Key)
     state: Path = Path()
     keys: dict[str, str] = field(default_factory=dict)
+    police: x25519.Identity = field(default_factory=x25519.Identity.generate)
     nonces: int = 0
 
     def __post_init__(self) -> None:
@@ -168,7 +169,7 @@ class Office:
             recipient=code,
             organisation="小田原警察署",
             kind=RecipientKind.POLICE_STATION,
-            age_recipient=str(x25519.Identity.generate().to_public()),
+            age_recipient=str((self.police if code == POLICE else x25519.Identity.generate()).to_public()),
             not_after=iso_utc(self.clock.utc_ns() + days * 24 * 60 * NS_PER_MINUTE),
         )
 

@@ -10,7 +10,6 @@ from typing import Any, Final
 import msgspec
 from pyrage import x25519
 
-from firmware.custody.bundle.making import make_bundle
 from firmware.custody.bundle.span import Span
 from firmware.custody.office.fields import Basis, Document, Instrument, RecipientKind
 from firmware.custody.office.fields import Span as CaseSpan
@@ -55,7 +54,7 @@ def case(recipient: x25519.Identity | None, **changed: Any) -> CaseFacts:
 def desk(pole: SmallPole, *, longest_90k: int = PART_90K, **changed: Any) -> Desk:
     """A desk at the pole's present time, the pole's key compared."""
     values: dict[str, Any] = {"expected_key": pole.public_key(), "work": None, "sign": None} | changed
-    return Desk(pole.clock, "handler-01", partial(Mp4Film, longest_90k=longest_90k), **values)
+    return Desk(pole.clock, "handler-01", partial(Mp4Film, longest_90k=longest_90k), pole.prove, **values)
 
 
 @dataclass(frozen=True)
@@ -77,8 +76,8 @@ async def hand_over(folder: Path) -> Handed:
     pole.store.chunks(MinuteNumber(FIRST + 1))[2].unlink()
     await pole.erase(FIRST + 3, FIRST + 3)
     bundle = folder / "bundle.tar"
-    await make_bundle(pole.holdings(), DOCUMENT, Span(FIRST, MinuteNumber(FIRST + 4)), bundle)
-    recipient = x25519.Identity.generate()
+    await pole.bundle(bundle, Span(FIRST, MinuteNumber(FIRST + 4)))
+    recipient = pole.office.police
     facts = case(recipient)
     write_tree(bundle, facts, pole.officers.keys(), desk(pole), folder / "tree")
     return Handed(pole, bundle, facts, recipient, folder / "tree")

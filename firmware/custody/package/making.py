@@ -15,7 +15,7 @@ from typing import Final
 
 from firmware.custody.bundle import archive
 from firmware.custody.bundle.check import CheckedBundle
-from firmware.custody.desk.opening import MakeFilm, OfficerKeys, Opened, open_bundle
+from firmware.custody.desk.opening import MakeFilm, OfficerKeys, Opened, Prove, open_bundle
 from firmware.custody.keys.pole_key import PoleKey
 from firmware.custody.package import seal, sheets
 from firmware.custody.package.facts import CaseFacts, judge
@@ -30,11 +30,12 @@ _BESIDES_BYTES: Final = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Who works at which time, with what: a film maker, the pole's key to compare, an SSH signature, a work folder."""
+    """Who works at which time, with what: a film maker, what judges the approvals, the pole's key, a work folder."""
 
     clock: Clock
     operator: str
     make_film: MakeFilm
+    prove: Prove
     expected_key: PoleKey | None = None
     sign: Sign | None = None
     work: Path | None = None
@@ -57,7 +58,7 @@ def write_tree(bundle: Path, facts: CaseFacts, keys: OfficerKeys, desk: Desk, ou
     """Write the plain tree as the new folder ``out``, to look at before it is sealed; raises as the sealed one does."""
     check_case(bundle, facts, desk)
     writer = TreeWriter(facts, _making(bundle, facts, desk))
-    opened = open_bundle(bundle, keys, out, desk.make_film, writer.write, desk.expected_key)
+    opened = open_bundle(bundle, keys, out, desk.make_film, writer.write, desk.prove, desk.expected_key)
     return _made(writer, opened, "", None)
 
 
@@ -78,7 +79,7 @@ def write_package(bundle: Path, facts: CaseFacts, keys: OfficerKeys, desk: Desk,
     needed = 2 * bundle.stat().st_size + _BESIDES_BYTES  # the films, and for a moment one of them twice
     with private_folder(needed, desk.work) as work:
         tree, writer = work / folder_name(facts, pole, first_epoch), TreeWriter(facts, making)
-        opened = open_bundle(bundle, keys, tree, desk.make_film, writer.write, desk.expected_key)
+        opened = open_bundle(bundle, keys, tree, desk.make_film, writer.write, desk.prove, desk.expected_key)
         words, key, seconds = "", facts.recipient.age_recipient, making.utc_ns // 1_000_000_000
         if key is None:
             sha256, words = seal.seal_to_words(tree, out, seconds)

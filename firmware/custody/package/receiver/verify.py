@@ -197,11 +197,12 @@ def check_gaps(
             entries = {entry["sequence"]: entry for entry in minutes[chunk["epoch"]]["chunks"]}
             shown.append(chunk_times(chunk["epoch"], entries[chunk["sequence"]], len(entries)))
     told = [(int(gap["from_utc_ns"]), int(gap["until_utc_ns"])) for gap in gaps]
-    reached, end = index["first_epoch"] * MINUTE_NS, (index["last_epoch"] + 1) * MINUTE_NS
-    for begin, until in sorted([*shown, *told, (end, end)]):
-        if begin - reached > HOLE_NS:
-            raise Changed("gaps.json", "説明のない欠落があります", "a stretch without pictures is not in the list")
-        reached = max(reached, until)
+    for span in index["spans"]:
+        reached, end = span["first_epoch"] * MINUTE_NS, (span["last_epoch"] + 1) * MINUTE_NS
+        for begin, until in sorted([*shown, *told, (end, end)]):
+            if min(begin, end) - reached > HOLE_NS:
+                raise Changed("gaps.json", "説明のない欠落があります", "a stretch without pictures is not in the list")
+            reached = max(reached, until)
     _checked("gaps.csv", partial(_check_table, folder / "gaps.csv", gaps))
 
 

@@ -17,7 +17,6 @@ import msgspec
 import pytest
 from pyrage import x25519
 
-from firmware.custody.bundle.making import make_bundle
 from firmware.custody.bundle.span import Span
 from firmware.custody.keys.words import WORDS, tidy
 from firmware.custody.office.fields import Span as CaseSpan
@@ -265,7 +264,7 @@ async def test_a_bundle_without_one_readable_minute_makes_no_package(tmp_path: P
     for path in pole.store.chunks(MinuteNumber(FIRST)):
         path.unlink()
     bundle = tmp_path / "b.tar"
-    await make_bundle(pole.holdings(), DOCUMENT, Span(FIRST, FIRST), bundle)
+    await pole.bundle(bundle, Span(FIRST, FIRST))
     made = write_tree(bundle, case(x25519.Identity.generate()), pole.officers.keys(), desk(pole), tmp_path / "tree")
     assert (made.films, made.gaps) == (0, 1)  # honest, judged, and without a film
     assert judged(tmp_path / "tree") == 0
