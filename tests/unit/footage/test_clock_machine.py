@@ -301,5 +301,6 @@ def test_histories_of_the_clock() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_long_histories_of_the_clock() -> None:
     run_state_machine_as_test(ClockMachine, settings=settings_of(300, 40, shrink=True))
