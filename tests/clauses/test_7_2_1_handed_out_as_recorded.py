@@ -5,6 +5,7 @@ epoch table, store, ledger, the officers' command line, two keys; nothing lost, 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import json
 import subprocess
@@ -159,10 +160,18 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     return whole
 
 
-def test_every_picture_arrives_in_order_at_its_time(whole: Whole, tmp_path: Path) -> None:
-    code, made = whole.bundle(tmp_path / "bundle.tar")
+@pytest.fixture(scope="module")
+def bundle(whole: Whole) -> Path:
+    """The bundle of all that was filmed."""
+    path = whole.folder / "bundle.tar"
+    code, made = whole.bundle(path)
     assert (code, made["minutes"], made["missing"], made["damaged"]) == (0, 2, [], [])
-    code, report = whole.open(tmp_path / "bundle.tar", tmp_path / "out", a=whole.a, b=whole.b)
+    return path
+
+
+def test_every_picture_arrives_in_order_at_its_time(whole: Whole, bundle: Path, tmp_path: Path) -> None:
+    code, report = whole.open(bundle, tmp_path / "out", a=whole.a, b=whole.b)
+    assert report["approved_by"] == {"manager": "manager", "chief": "chief", "compared": True}
     assert (code, report["chunks"], report["unreadable"], report["moved_90k"]) == (0, 8, [], {})
     assert report["pole_key"]["compared"] is True
     (one,) = report["films"]
@@ -179,10 +188,9 @@ def test_every_picture_arrives_in_order_at_its_time(whole: Whole, tmp_path: Path
     assert gaps[0]["seconds"] == pytest.approx(2 * 60 - SECONDS, abs=1)
 
 
-def test_stock_age_alone_opens_a_chunk_of_the_bundle(whole: Whole, tmp_path: Path) -> None:
+def test_stock_age_alone_opens_a_chunk_of_the_bundle(whole: Whole, bundle: Path, tmp_path: Path) -> None:
     """No program of ours is needed: two keys, age and tar, years from now."""
-    assert whole.bundle(tmp_path / "bundle.tar")[0] == 0
-    subprocess.run(["tar", "-xf", "bundle.tar"], cwd=tmp_path, check=True)
+    subprocess.run(["tar", "-xf", bundle], cwd=tmp_path, check=True)
     minute = min((tmp_path / "minutes").iterdir())
     sealed, keys = minute / "identity.age", []
     for officer in (whole.a, whole.b):
@@ -214,9 +222,25 @@ def test_without_a_document_nothing_leaves(whole: Whole, tmp_path: Path) -> None
     assert not list(tmp_path.iterdir())
 
 
-def test_one_officer_twice_is_not_two_officers(whole: Whole, tmp_path: Path) -> None:
-    assert whole.bundle(tmp_path / "bundle.tar")[0] == 0
-    code, answer = whole.open(tmp_path / "bundle.tar", tmp_path / "out", a=whole.a, b=whole.a)
+def test_stock_ssh_keygen_alone_judges_an_approval(whole: Whole, bundle: Path, tmp_path: Path) -> None:
+    """Years from now: the act, its signature, the officer's key, and OpenSSH."""
+    subprocess.run(["tar", "-xf", bundle], cwd=tmp_path, check=True)
+    approvals = [path for path in (tmp_path / "case/acts").glob("*.act") if b"case.approved" in path.read_bytes()]
+    assert len(approvals) == 2
+    for act in approvals:
+        account = json.loads(act.read_bytes())["by"]
+        judged = subprocess.run(
+            ["ssh-keygen", "-Y", "verify", "-f", whole.office.listed(), "-I", account, "-n", "act.smartpole",
+             "-s", act.with_suffix(f".{account}.sig")],
+            input=act.read_bytes(), capture_output=True, check=False,
+        )  # fmt: skip
+        assert judged.returncode == 0, judged.stderr
+        dossier = (tmp_path / "case/dossier.json").read_bytes()
+        assert json.loads(act.read_bytes())["dossier"] == hashlib.sha256(dossier).hexdigest()
+
+
+def test_one_officer_twice_is_not_two_officers(whole: Whole, bundle: Path, tmp_path: Path) -> None:
+    code, answer = whole.open(bundle, tmp_path / "out", a=whole.a, b=whole.a)
     assert (code, answer["error"]["code"]) == (1, "E-KEY-GROUP-B")
     assert not (tmp_path / "out").exists()
 

@@ -37,8 +37,6 @@ LATER = {
     "8.1": "free Wi-Fi: no portal in this version",
     "8.2": "free Wi-Fi: no portal in this version",
     "8.3": "free Wi-Fi: no portal in this version",
-    "4.2(3)": "release to investigators: cases are not in this version; a bundle needs a document number (7.2)",
-    "7.1(4)": "holds are not in this version; due() takes them already",
     "7.3(2)": "notice: not in this version; the ledger's closed list keeps footage unsearchable by person",
 }
 CLAUSES = [
