@@ -39,7 +39,7 @@ retrievals = typer.Typer(no_args_is_help=True, help="The record of what was hand
 
 DAYS = 30
 CodeWord = Annotated[str, typer.Argument(help="The code of the body, for instance odawara-ps.")]
-Key = Annotated[str, typer.Option("--key", help="Its own age public key (age1...).")]
+Key = Annotated[str, typer.Option("--key", help="Its own age public key (age1...); words: none, nine words a package.")]
 Until = Annotated[str | None, typer.Option("--until", help=f"End, not included; {DAYS} days where none is given.")]
 Cameras = Annotated[list[str] | None, typer.Option("--camera", help="Only this camera; may be repeated.")]
 Cases = Annotated[list[str] | None, typer.Option("--case", help="Only in this case; may be repeated.")]

@@ -9,7 +9,9 @@ import asyncio
 import hashlib
 import json
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,9 @@ from playwright.sync_api import Page
 
 from firmware.custody.package.receiver.verify import judge
 from firmware.ground import note
-from tests.parts.chromium import browser_page, verdict
+from tests.parts.chromium import browser_page, dropped, verdict
 from tests.parts.small_case import Handed, file_names, hand_over
-from tests.signing import Ed25519Key
+from tests.signing import EcdsaKey, Ed25519Key
 
 FILM = "video/sp03_cam0_20261123T090000JST_part01.mp4"
 PAPERS = ("提供票.html", "受領書.html")
@@ -47,7 +49,8 @@ def tree(handed: Handed, tmp_path: Path) -> Path:
 
 def named(tree: Path, page: Page) -> set[str]:
     """The files that the program names; the page must name the same."""
-    found, _ = judge(tree)
+    found, _, unjudged = judge(tree)
+    assert unjudged == []
     kind, lines = verdict(page, tree)
     assert kind == ("bad" if found else "good"), lines
     assert {line.split(": ")[0] for line in lines} == {changed.file for changed in found}
@@ -62,6 +65,7 @@ def test_unchanged_is_unchanged_and_the_page_asks_for_nothing(handed: Handed, pa
     whole = hashlib.sha256((handed.tree / "manifest.json").read_bytes()).hexdigest()
     assert facts[1].replace(" ", "") == whole
     assert facts[3] == handed.pole.public_key().fingerprint()
+    assert facts[5] == "manager, chief"
     assert asked == []
     page.evaluate("wholeAtMost = 0")  # large files go through the page's own SHA-256
     assert named(handed.tree, page) == set()
@@ -98,7 +102,7 @@ def test_without_the_list_nothing_is_judged(tree: Path, page: Page) -> None:
 def rewritten(tree: Path) -> None:
     """Write both lists of hashes anew, as whoever knows this program can."""
     manifest = json.loads((tree / "manifest.json").read_text())
-    names = file_names(tree) - {"SHA256SUMS"}
+    names = file_names(tree) - {"SHA256SUMS", "SHA256SUMS.sig"}
     for name in names - {"manifest.json", *PAPERS}:
         content = (tree / name).read_bytes()
         manifest["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
@@ -165,6 +169,30 @@ def another_pole(tree: Path) -> None:
     (tree / "pole.vkey").write_text(note.verifier_text(key.name, key.algorithm, key.public_key) + "\n")
 
 
+def another_officer(tree: Path) -> None:
+    """An approval under which another officer's signature stands: the manager has signed for the chief."""
+
+    def change(proofs: Any) -> None:
+        acts = [entry for entry in proofs["case"]["acts"] if '"case.approved"' in entry["act"]]
+        acts[1]["signatures"]["chief"] = acts[0]["signatures"]["manager"]
+
+    edited(tree, "proofs.json", change)
+
+
+def another_body(tree: Path) -> None:
+    edited(tree, "case.json", lambda case: case["recipient"].update(age_recipient="age1another"))
+
+
+def an_approval_less(tree: Path) -> None:
+    def change(proofs: Any) -> None:
+        entries = proofs["case"]["acts"]
+        proofs["case"]["acts"] = [
+            entry for entry in entries if "case.approved" not in entry["act"] or "chief" not in entry["signatures"]
+        ]
+
+    edited(tree, "proofs.json", change)
+
+
 def frames_not_told(tree: Path) -> None:
     edited(tree, "manifest.json", lambda manifest: manifest["chunks"][0].update(frames=19))
 
@@ -175,7 +203,8 @@ def frames_not_told(tree: Path) -> None:
         (another_picture, FILM), (another_time, FILM), (a_gap_less, "gaps.json"), (a_chunk_less, "manifest.json"),
         (another_line, "proofs.json"), (a_minute_less, "proofs.json"), (better_clock, "time.json"),
         (another_document, "case.json"), (another_checkpoint, "checkpoint.txt"), (another_pole, "pole.vkey"),
-        (frames_not_told, FILM),
+        (frames_not_told, FILM), (another_officer, "proofs.json"), (another_body, "case.json"),
+        (an_approval_less, "case.json"),
     ],
 )  # fmt: skip
 def test_new_lists_of_hashes_do_not_help(change: Callable[[Path], None], name: str, tree: Path, page: Page) -> None:
@@ -194,3 +223,34 @@ def test_what_the_pole_did_not_sign_is_convicted_by_the_paper(handed: Handed, tr
     assert named(tree, page) == set()
     assert [changed.file for changed in judge(tree, whole)[0]] == ["manifest.json"]
     assert whole[:8] not in page.inner_text("#facts")
+
+
+def test_a_folder_can_be_dropped_on_the_page(handed: Handed, tree: Path, page: Page) -> None:
+    assert dropped(page, handed.tree) == "good"
+    (tree / "case.json").write_text("{}")
+    assert dropped(page, tree) == "bad"
+
+
+def test_a_pole_with_a_tpm_and_a_handler_who_signs(tmp_path: Path, page: Page) -> None:
+    """P-256 instead of Ed25519; each byte of the handler's signature counts, and whose it is stands on the screen."""
+    with ThreadPoolExecutor(1) as one:  # the browser's loop runs in this thread
+        signed = one.submit(lambda: asyncio.run(hand_over(tmp_path, key=EcdsaKey(), sign=True))).result()
+    assert named(signed.tree, page) == set()
+    shown = subprocess.run(
+        ["ssh-keygen", "-l", "-f", f"{signed.pole.office.keyfile('handler')}.pub"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split(" ")[1]
+    assert shown in page.inner_text("#facts")
+    assert judge(signed.tree)[1]["signed by"] == shown
+    path = signed.tree / "SHA256SUMS.sig"
+    before = path.read_bytes()
+    for place in range(0, len(before), 17):
+        path.write_bytes(before[:place] + (b"A" if before[place : place + 1] != b"A" else b"B") + before[place + 1 :])
+        assert named(signed.tree, page) == {"SHA256SUMS.sig"}
+    path.write_bytes(before)
+    head = (signed.tree / "checkpoint.txt").read_text()
+    (signed.tree / "checkpoint.txt").write_text(head[:-10] + ("A" if head[-10] != "A" else "B") + head[-9:])
+    rewritten(signed.tree)
+    assert "checkpoint.txt" in named(signed.tree, page)

@@ -33,3 +33,17 @@ def verdict(page: Page, folder: Path) -> tuple[str, list[str]]:
     page.set_input_files("#folder", folder)
     page.wait_for_selector("#verdict.good, #verdict.bad, #verdict.doubt")
     return page.get_attribute("#verdict", "class") or "", page.locator("#found li").all_inner_texts()
+
+
+def dropped(page: Page, folder: Path) -> str:
+    """Drop ``folder`` on a ``verify.html`` that is open, as a hand does; return the verdict's class."""
+    page.evaluate("document.getElementById('verdict').className = ''")
+    session = page.context.new_cdp_session(page)
+    data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+    field = page.locator("#folder").bounding_box()
+    assert field is not None
+    place = {"x": field["x"] + field["width"] / 2, "y": field["y"] + field["height"] / 2}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, **place, "data": data})
+    page.wait_for_selector("#verdict.good, #verdict.bad, #verdict.doubt")
+    return page.get_attribute("#verdict", "class") or ""

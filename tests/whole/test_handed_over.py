@@ -11,10 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from firmware import custodian
-from firmware.custodian import packages
 from firmware.custody.keys import keyfile
 from tests.parts.chromium import browser_page, verdict
-from tests.parts.office import new_key
 from tests.parts.small_case import Handed, hand_over
 from tests.parts.small_pole import FPS, FRAMES
 
@@ -42,7 +40,6 @@ def test_from_the_desk_to_the_investigator(handed: Handed, tmp_path: Path, monke
     city, police = tmp_path / "city", tmp_path / "police"
     police.mkdir()
     officers = {"a": [handed.pole.officers.a], "b": [handed.pole.officers.b]}
-    monkeypatch.setattr(packages, "SystemClock", lambda: handed.pole.clock)
     monkeypatch.setattr(keyfile, "unlock", lambda path, _ask: officers[path.stem])
     (city / "pole.vkey").write_text(handed.pole.public_key().text() + "\n")
     words = [
@@ -93,10 +90,6 @@ def test_refusals_in_words(handed: Handed, tmp_path: Path) -> None:
     assert RUNNER.invoke(custodian.app, base).stderr.startswith("E-CASE-OUT: give --out or --tree")
     both = RUNNER.invoke(custodian.app, [*base, "--out", "x.age", "--tree", "x"])
     assert (both.exit_code, both.stderr.split(":")[0]) == (1, "E-CASE-OUT")
-    strangers = tmp_path / "officers.txt"
-    strangers.write_text("".join(f"{who} {new_key(tmp_path / who)}\n" for who in ("chief", "manager")))
-    said = RUNNER.invoke(custodian.app, [*base, "--out", str(tmp_path / "p.age"), "--officers", str(strangers)])
-    assert (said.exit_code, said.stderr.split(":")[0]) == (1, "E-CASE-OFFICERS")
     other = [*base, "--out", str(tmp_path / "p.age"), "--recipient", "age1other"]
     assert RUNNER.invoke(custodian.app, other).stderr.startswith("E-CASE-RECIPIENT: the case was approved for another")
     assert not list(tmp_path.glob("p.age*"))

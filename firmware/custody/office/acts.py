@@ -33,6 +33,7 @@ from firmware.custody.office.fields import (
     Officer,
     PoleId,
     RecipientKind,
+    SealedTo,
     Sha256,
     Span,
     Words,
@@ -106,7 +107,7 @@ class RecipientAdded(Act, frozen=True, kw_only=True, tag="recipient.added"):
     recipient: Code
     organisation: Words
     kind: RecipientKind
-    age_recipient: AgeRecipient
+    age_recipient: SealedTo
     not_after: Instant
     conditions: Conditions = Conditions()
 
@@ -115,7 +116,7 @@ class RecipientChanged(Act, frozen=True, kw_only=True, tag="recipient.changed"):
     """Its key, expiry and conditions from now on."""
 
     recipient: Code
-    age_recipient: AgeRecipient
+    age_recipient: SealedTo
     not_after: Instant
     conditions: Conditions = Conditions()
 

@@ -17,7 +17,6 @@ import msgspec
 from msgspec import Meta
 
 from firmware.custody.office.fields import (
-    AgeRecipient,
     Basis,
     CaseId,
     Code,
@@ -27,6 +26,7 @@ from firmware.custody.office.fields import (
     Instant,
     PoleId,
     RecipientKind,
+    SealedTo,
     Span,
     Words,
 )
@@ -46,7 +46,7 @@ class Addressee(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     recipient: Code
     organisation: Words
     kind: RecipientKind
-    age_recipient: AgeRecipient
+    age_recipient: SealedTo
     not_after: Instant
     conditions: Conditions
 

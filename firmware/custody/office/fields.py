@@ -9,7 +9,7 @@ Clauses: 4.2(3), 5.1(1), 7.1(4), 7.2(1), 7.3(1)2.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -35,6 +35,10 @@ SshKey = Annotated[
 ]
 """A public key as OpenSSH writes it, without a comment: of a file or of a FIDO2 token (``sk-``). RSA is not taken."""
 AgeRecipient = Annotated[str, Meta(pattern=r"^age1[0-9a-z]{20,3000}$")]
+WORDS: Final = "words"
+SealedTo = Annotated[str, Meta(pattern=r"^(age1[0-9a-z]{20,3000}|words)$")]
+"""To what a recipient's packages are sealed: its own age key, or ``words``: nine fresh words each, told another way."""
+
 Words = Annotated[str, Meta(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """A line that a form asks for: an organisation, a document's number. Never a private person's name."""
 

@@ -22,6 +22,7 @@ from firmware.custody.office.fields import (
     Conditions,
     Document,
     Instant,
+    PoleId,
     RecipientKind,
     Sha256,
     Span,
@@ -56,6 +57,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class CaseFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A sealed case. ``approved_by`` are the two accounts; ``steps`` everything that was done, in order."""
 
+    pole: PoleId
     case: CaseId
     basis: Basis
     document: Document
@@ -71,13 +73,13 @@ def judge(facts: CaseFacts, found: Index, camera: str, now_ns: int) -> None:
     if found.document != number:
         raise _refused("E-CASE-DOCUMENT", "the bundle was made for another document than the case's", number)
     if len(set(facts.approved_by)) < 2:
-        raise _refused("E-CASE-APPROVAL", "two officers have not approved it", facts.case)
+        raise _refused("E-CASE-APPROVALS", "two officers have not approved it", facts.case)
     spans = [span for span in facts.spans if span.camera == camera]
     minutes = {epoch for span in spans for epoch in range(span.first_epoch, span.last_epoch + 1)}
     outside = [epoch for epoch in found.epochs if epoch not in minutes]
     if outside:
         where = iso_utc(outside[0] * NS_PER_MINUTE)
-        raise _refused("E-CASE-SCOPE", f"{len(outside)} minutes of {camera} are not in the approved scope", where)
+        raise _refused("E-CASE-OUTSIDE", f"{len(outside)} minutes of {camera} are not in the approved scope", where)
     if now_ns >= utc_ns_of(facts.recipient.not_after):
         what = f"the recipient's registration ended on {facts.recipient.not_after}"
         raise _refused("E-CASE-RECIPIENT", what, facts.recipient.code)

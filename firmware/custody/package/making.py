@@ -18,6 +18,7 @@ from firmware.custody.bundle.check import CheckedBundle
 from firmware.custody.desk.opening import MakeFilm, OfficerKeys, Opened, Prove, open_bundle
 from firmware.custody.keys.pole_key import PoleKey
 from firmware.custody.package import seal, sheets
+from firmware.custody.package.carried import facts_of
 from firmware.custody.package.facts import CaseFacts, judge
 from firmware.custody.package.private import private_folder
 from firmware.custody.package.tree import Making, Sign, TreeWriter, folder_name
@@ -30,7 +31,7 @@ _BESIDES_BYTES: Final = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Who works at which time, with what: a film maker, what judges the approvals, the pole's key, a work folder."""
+    """Who works at which time, with what: a film maker, the pole's key to compare, an SSH signature, a work folder."""
 
     clock: Clock
     operator: str
@@ -54,20 +55,20 @@ class Package:
     words: str = ""
 
 
-def write_tree(bundle: Path, facts: CaseFacts, keys: OfficerKeys, desk: Desk, out: Path) -> Package:
+def write_tree(bundle: Path, keys: OfficerKeys, desk: Desk, out: Path) -> Package:
     """Write the plain tree as the new folder ``out``, to look at before it is sealed; raises as the sealed one does."""
-    check_case(bundle, facts, desk)
+    facts = case_of(bundle, desk)
     writer = TreeWriter(facts, _making(bundle, facts, desk))
-    opened = open_bundle(bundle, keys, out, desk.make_film, writer.write, desk.prove, desk.expected_key)
+    opened = _open(bundle, keys, desk, out, writer)
     return _made(writer, opened, "", None)
 
 
-def write_package(bundle: Path, facts: CaseFacts, keys: OfficerKeys, desk: Desk, out: Path) -> Package:
+def write_package(bundle: Path, keys: OfficerKeys, desk: Desk, out: Path) -> Package:
     """Write the sealed package as ``out`` and its papers as the folder ``<out>.papers``; neither may exist.
 
-    Raises :class:`CaseError` (``E-CASE-RECIPIENT``, ``-SCOPE``, ``-APPROVAL``, ``-ROOM``, ``-OUT``), KeystoreError.
+    Raises :class:`CaseError` (``E-CASE-RECIPIENT``, ``-OUTSIDE``, ``-APPROVALS``, ``-ROOM``, ``-OUT``), KeystoreError.
     """
-    pole, first_epoch = check_case(bundle, facts, desk)
+    facts = case_of(bundle, desk)
     papers = out.with_name(out.name + ".papers")
     for path in (out, papers):
         if path.exists():
@@ -78,8 +79,8 @@ def write_package(bundle: Path, facts: CaseFacts, keys: OfficerKeys, desk: Desk,
     making = _making(bundle, facts, desk)
     needed = 2 * bundle.stat().st_size + _BESIDES_BYTES  # the films, and for a moment one of them twice
     with private_folder(needed, desk.work) as work:
-        tree, writer = work / folder_name(facts, pole, first_epoch), TreeWriter(facts, making)
-        opened = open_bundle(bundle, keys, tree, desk.make_film, writer.write, desk.prove, desk.expected_key)
+        tree, writer = work / folder_name(facts), TreeWriter(facts, making)
+        opened = _open(bundle, keys, desk, tree, writer)
         words, key, seconds = "", facts.recipient.age_recipient, making.utc_ns // 1_000_000_000
         if key is None:
             sha256, words = seal.seal_to_words(tree, out, seconds)
@@ -89,15 +90,20 @@ def write_package(bundle: Path, facts: CaseFacts, keys: OfficerKeys, desk: Desk,
     return _made(writer, opened, sha256, papers, words)
 
 
-def check_case(bundle: Path, facts: CaseFacts, desk: Desk) -> tuple[str, int]:
-    """Judge bundle and case before anybody is asked for a passphrase; return the pole and the first epoch."""
+def case_of(bundle: Path, desk: Desk) -> CaseFacts:
+    """Judge bundle, approvals and case before anybody is asked for a passphrase; return the case."""
     with archive.reading(bundle) as reader:
         checked = CheckedBundle(reader, desk.expected_key)
+        facts = facts_of(checked, desk.prove(checked))
     for camera in sorted({manifest.origin.camera for manifest in checked.manifests.values()}):
         judge(facts, checked.index, camera, desk.clock.utc_ns())
     if facts.recipient.age_recipient is not None:
         seal.parse_recipient(facts.recipient.age_recipient)
-    return checked.index.pole, checked.index.first_epoch
+    return facts
+
+
+def _open(bundle: Path, keys: OfficerKeys, desk: Desk, out: Path, writer: TreeWriter) -> Opened:
+    return open_bundle(bundle, keys, out, desk.make_film, writer.write, desk.prove, desk.expected_key)
 
 
 def _making(bundle: Path, facts: CaseFacts, desk: Desk) -> Making:

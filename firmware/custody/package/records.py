@@ -88,7 +88,20 @@ def proof_records(checked: CheckedBundle) -> tuple[str, bytes]:
         "line": checked.read(index.LINE).decode(),
         "path": bundle_path,
     }
-    return checkpoint, encoded({"bundle": bundle, "minutes": minutes})
+    return checkpoint, encoded({"bundle": bundle, "case": _case(checked, checkpoint), "minutes": minutes})
+
+
+def _case(checked: CheckedBundle, checkpoint: str) -> dict[str, Any]:
+    """Return the dossier and the acts that led to it, each with its signatures and its line's proof."""
+    acts = list[dict[str, Any]]()
+    for paper in checked.papers:
+        path, other = _proof(checked, index.of_act(int(paper.line.fields["number"]), "tlog-proof"))
+        if other != checkpoint:
+            raise refused("E-CASE-CHANGED", f"line n={paper.line.index} has another checkpoint", checked.where)
+        signatures = {account: signed.decode() for account, signed in paper.signatures.items()}
+        line = paper.line.raw.decode()
+        acts.append({"act": paper.act.decode(), "signatures": signatures, "line": line, "path": path})
+    return {"dossier": checked.read(index.DOSSIER).decode(), "acts": acts}
 
 
 def chunk_records(opened: Opened, names: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -36,6 +36,7 @@ GAPS: Final[Mapping[str, Words]] = MappingProxyType({
     "damaged": ("柱の上で損傷", "damaged on the pole"),
     "unreadable": ("封印の不良により復号不能", "wrongly sealed: does not open"),
     "unexplained": ("理由不明", "unexplained"),
+    "not_asked": ("照会の範囲外", "outside what was asked for"),
 })  # fmt: skip
 
 INSTRUMENTS: Final[Mapping[str, Words]] = MappingProxyType({
@@ -66,6 +67,12 @@ BASES: Final[Mapping[str, Words]] = MappingProxyType({
 
 STEPS: Final[Mapping[str, Words]] = MappingProxyType({
     "recorded": ("撮影・封印（柱）", "recorded and sealed on the pole"),
+    "hold.placed": ("保全", "hold placed"),
+    "hold.confirmed": ("文書による保全の確認", "hold confirmed by document"),
+    "hold.renewed": ("保全の継続の決定", "hold renewed"),
+    "hold.lifted": ("保全の解除", "hold lifted"),
+    "recipient.added": ("提供先の登録", "recipient registered"),
+    "recipient.changed": ("提供先の変更", "recipient changed"),
     "case.opened": ("案件の開始", "case opened"),
     "case.documented": ("文書の受理", "document received"),
     "case.scoped": ("範囲と提供先の決定", "scope and recipient set"),

@@ -95,7 +95,7 @@ def _silence(part: FilmPart, begin: int, gaps: Sequence[Gap]) -> str:
     """Say why nothing is shown from ``begin`` (1/90000 s of the film) on; the picture before it stands still."""
     at_ns = part.begin_utc_ns + begin * NS_PER_SECOND // _TICKS_A_SECOND
     near = [gap for gap in gaps if gap.until_utc_ns > at_ns and gap.from_utc_ns < at_ns + 2 * NS_PER_SECOND]
-    ja, en = words(GAPS, near[0].reason if near else "unexplained")
+    ja, en = words(GAPS, near[0].reason if near else "not_asked")
     return f"映像なし（{ja}）\nno picture ({en})"
 
 

@@ -47,10 +47,11 @@ class Making:
     sign: Sign | None = None
 
 
-def folder_name(facts: CaseFacts, pole: str, first_epoch: int) -> str:
+def folder_name(facts: CaseFacts) -> str:
     """Return the tree's name, for instance ``case-2026-0012_sp03_20261121T220000+0900``."""
+    first_epoch = min(span.first_epoch for span in facts.spans)
     begin = iso_japan(first_epoch * NS_PER_MINUTE).replace("-", "").replace(":", "")
-    return f"case-{facts.case}_{pole}_{begin}"
+    return f"case-{facts.case}_{facts.pole}_{begin}"
 
 
 class TreeWriter:

@@ -24,6 +24,14 @@ P256_G = (
 P256_SPKI = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
 
 
+UNJUDGED = (b"ssh-rsa", b"ecdsa-sha2-nistp384", b"ecdsa-sha2-nistp521")
+"""Kinds that OpenSSH signs with, and this program does not judge."""
+
+
+class UnknownKind(Exception):  # noqa: N818 - a verdict
+    """A kind of key that this program cannot judge: that says nothing about the signature."""
+
+
 def ed25519(public: bytes, message: bytes, signature: bytes) -> bool:
     """Tell whether ``signature`` (64 bytes) is ``public``'s (32 bytes) over ``message``."""
     if len(public) != 32 or len(signature) != 64:
@@ -68,7 +76,7 @@ def der_pair(der: bytes) -> tuple[int, int]:
 def ssh_signed(armored: str, namespace: bytes, message: bytes) -> str:
     """Return the fingerprint (``SHA256:...``) of the key that signed ``message`` by ``ssh-keygen -Y sign``.
 
-    Ed25519 and ECDSA P-256 keys, on a security key (``sk-``) too. Raises ValueError for anything else or a false one.
+    Ed25519 and ECDSA P-256 keys, on a security key (``sk-``) too; UnknownKind for others, ValueError for a false one.
     """
     rows = armored.split("\n")
     blob = base64.b64decode("".join(rows[1:-2]), validate=True)
@@ -93,8 +101,10 @@ def ssh_signed(armored: str, namespace: bytes, message: bytes) -> str:
         r, s = (int.from_bytes(part, "big") for part in ssh_fields(raw))
         x, y = (int.from_bytes(fields[1][at : at + 32], "big") for at in (1, 33))
         good = len(fields[1]) == 65 and fields[1][:1] == b"\4" and ecdsa_p256(x, y, signed, r, s)
+    elif kind in UNJUDGED:
+        raise UnknownKind(kind.decode())
     else:
-        raise ValueError("a kind of key this program does not know")
+        raise ValueError("no kind of key")
     if not good or signed_kind != kind:
         raise ValueError("a false signature")
     return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")

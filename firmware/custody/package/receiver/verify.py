@@ -35,7 +35,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from firmware.custody.package.receiver.curves import ssh_signed
+from firmware.custody.package.receiver.curves import UnknownKind, ssh_signed
+from firmware.custody.package.receiver.decided import approved_by
 from firmware.custody.package.receiver.films import MINUTE_NS, chunk_times, pictures
 from firmware.custody.package.receiver.notes import PoleKey, included
 
@@ -102,10 +103,12 @@ def check_ledger(folder: Path, manifest: dict[str, Any]) -> tuple[dict[str, Any]
     proofs = _json(folder, "proofs.json")
     bundle = proofs["bundle"]
 
-    def proven(entry: dict[str, Any], event: str) -> dict[str, Any]:
+    def proven(entry: dict[str, Any], event: str = "") -> dict[str, Any]:
         line: dict[str, Any] = json.loads(entry["line"])
         path = [base64.b64decode(text, validate=True) for text in entry["path"]]
-        if line["event"] != event or not included(entry["line"].encode(), line["n"], size, path, root):
+        if line["event"] != (event or line["event"]) or not included(
+            entry["line"].encode(), line["n"], size, path, root
+        ):
             raise ValueError("not in the ledger")
         return line
 
@@ -129,6 +132,8 @@ def check_ledger(folder: Path, manifest: dict[str, Any]) -> tuple[dict[str, Any]
         return dict(found)
 
     index = _checked("proofs.json", bundled)
+    for entry in proofs["case"]["acts"]:
+        _checked("proofs.json", partial(proven, entry))
     minutes = {}
     for entry in proofs["minutes"]:
         found = _checked("proofs.json", partial(minute, entry))
@@ -136,6 +141,26 @@ def check_ledger(folder: Path, manifest: dict[str, Any]) -> tuple[dict[str, Any]
     if sorted(minutes) != index["epochs"]:
         raise Changed("proofs.json", "分の記録が足りません", "lacks a minute of the bundle")
     return index, minutes
+
+
+def check_case(folder: Path, index: dict[str, Any]) -> list[str]:
+    """Return the accounts that approved the case, once the dossier is the ledger's and every signature is good.
+
+    The lines about the acts were proven with all others. Raises :class:`Changed`, UnknownKind.
+    """
+    case = _json(folder, "proofs.json")["case"]
+    told, dossier = _json(folder, "case.json"), json.loads(case["dossier"])
+    lines = [json.loads(entry["line"]) for entry in case["acts"]]
+    hashes = [hashlib.sha256(entry["act"].encode()).hexdigest() for entry in case["acts"]]
+    sealed = hashlib.sha256(case["dossier"].encode()).hexdigest()
+    if hashes != [line["act"] for line in lines] or (sealed, dossier["case"]) != (index["dossier"], index["case"]):
+        raise ValueError("another case")
+    approved = approved_by(case["acts"], [line["by"].split("/") for line in lines], sealed)
+    same = all(told[name] == dossier[name] for name in ("case", "basis", "document", "spans"))
+    same &= told["recipient"]["age_recipient"] == dossier["to"]["age_recipient"]
+    if not same or len(approved) < 2 or not set(told["approved_by"]) <= set(approved):
+        raise Changed("case.json", "承認された案件と違います", "is not the case that was approved")
+    return approved
 
 
 def check_chunks(manifest: dict[str, Any], minutes: dict[int, dict[str, Any]]) -> None:
@@ -246,10 +271,11 @@ def _hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def judge(folder: Path, expected: str = "") -> tuple[list[Changed], dict[str, str]]:
-    """Return what was found to be changed (nothing: unchanged), and what a person compares with the paper."""
+def judge(folder: Path, expected: str = "") -> tuple[list[Changed], dict[str, str], list[str]]:
+    """Return what was changed (nothing: unchanged), what a person compares with the paper, what cannot be judged."""
     found: list[Changed] = []
     facts: dict[str, str] = {}
+    unjudged: list[str] = []
     try:
         sums = read_sums(folder)
         found += compare_files(folder, sums)
@@ -260,20 +286,28 @@ def judge(folder: Path, expected: str = "") -> tuple[list[Changed], dict[str, st
         if expected and expected.replace(" ", "").lower() != whole:
             raise Changed(MANIFEST, "紙のハッシュと違います", "has not the hash on the paper")
         index, minutes = _checked("proofs.json", partial(check_ledger, folder, manifest))
+        try:
+            facts["approved"] = ", ".join(_checked("proofs.json", partial(check_case, folder, index)))
+        except UnknownKind as kind:
+            unjudged.append(f"承認の署名 / signatures of approval ({kind})")
         _checked(MANIFEST, partial(check_chunks, manifest, minutes))
         _checked("time.json", partial(check_papers, folder, manifest, minutes))
         for film in manifest["films"]:
             _checked(film["file"], partial(check_film, folder, film, manifest, minutes))
         _checked("gaps.json", partial(check_gaps, folder, manifest, index, minutes))
         if (folder / SIGNATURE).exists():
-            facts["signed by"] = _checked(
-                SIGNATURE,
-                lambda: ssh_signed((folder / SIGNATURE).read_bytes().decode(), NAMESPACE, (folder / SUMS).read_bytes()),
-            )
+            facts["signed by"] = _checked(SIGNATURE, partial(_signer, folder))
     except Changed as changed:
         if changed.file not in [earlier.file for earlier in found]:
             found.append(changed)
-    return found, facts
+    except UnknownKind as kind:
+        unjudged.append(f"{SIGNATURE} ({kind})")
+    return found, facts, unjudged
+
+
+def _signer(folder: Path) -> str:
+    armored, sums = (folder / SIGNATURE).read_bytes().decode(), (folder / SUMS).read_bytes()
+    return ssh_signed(armored, NAMESPACE, sums)
 
 
 def main() -> int:
@@ -285,18 +319,20 @@ def main() -> int:
     if not (options.folder / SUMS).is_file():
         print(f"判定できません: {SUMS} がありません / cannot be judged: there is no {SUMS}")
         return 2
-    found, facts = judge(options.folder, options.expect)
+    found, facts, unjudged = judge(options.folder, options.expect)
     for changed in found:
         print(f"× {changed.file}: {changed.ja} / {changed.en}")
     if found:
         print("改変または欠落があります。証拠として使う前に提供元へ連絡してください。")
         print("CHANGED. Ask whoever handed it over before it is used.")
         return 1
+    for what in unjudged:
+        print(f"? 判定できません / cannot be judged here: {what}")
     print("変更はありません（映像・記録・台帳の証明）。 / UNCHANGED: films, records and the ledger's proofs.")
     print("次の値を紙と見比べてください。 / Compare these with the paper:")
     for name, value in facts.items():
         print(f"  {name:9} {value}")
-    return 0
+    return 2 if unjudged else 0
 
 
 if __name__ == "__main__":

@@ -12,7 +12,15 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware.custody.package.receiver.curves import ED_L, P256_N, der_pair, ecdsa_p256, ed25519, ssh_signed
+from firmware.custody.package.receiver.curves import (
+    ED_L,
+    P256_N,
+    UnknownKind,
+    der_pair,
+    ecdsa_p256,
+    ed25519,
+    ssh_signed,
+)
 
 RFC_8032 = [  # 7.1, tests 1 to 3: public key, message, first and second half of the signature
     (
@@ -99,7 +107,17 @@ def test_an_officer_s_signature_is_judged_as_ssh_keygen_does(kind: str, tmp_path
     for place in range(len(armored)):
         changed = armored[:place] + ("A" if armored[place] != "A" else "B") + armored[place + 1 :]
         if place % 23 == 0:  # a signature costs milliseconds
-            with pytest.raises((ValueError, IndexError)):
+            with pytest.raises((ValueError, IndexError)):  # never: a kind that cannot be judged
                 ssh_signed(changed, b"package.smartpole", b"sums\n")
     with pytest.raises(ValueError, match="ssh-keygen"):
         ssh_signed("\n".join([*rows[:2], "".join(rows[2:4]), *rows[4:]]), b"package.smartpole", b"sums\n")
+
+
+def test_a_kind_that_is_not_judged_is_no_false_signature(tmp_path: Path) -> None:
+    sums = tmp_path / "SHA256SUMS"
+    sums.write_text("sums\n")
+    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", tmp_path / "key"], check=True)
+    words = ["ssh-keygen", "-q", "-Y", "sign", "-f", tmp_path / "key", "-n", "package.smartpole", sums]
+    subprocess.run(words, check=True)
+    with pytest.raises(UnknownKind, match="ssh-rsa"):
+        ssh_signed(Path(f"{sums}.sig").read_text(), b"package.smartpole", b"sums\n")

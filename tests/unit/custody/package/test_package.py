@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import hashlib
 import io
@@ -17,16 +18,19 @@ import msgspec
 import pytest
 from pyrage import x25519
 
+from firmware.custody.bundle import archive
+from firmware.custody.bundle.check import CheckedBundle
 from firmware.custody.bundle.span import Span
 from firmware.custody.keys.words import WORDS, tidy
 from firmware.custody.office.fields import Span as CaseSpan
 from firmware.custody.package import private, seal
-from firmware.custody.package.facts import compare_key
+from firmware.custody.package.carried import facts_of
+from firmware.custody.package.facts import compare_key, judge
 from firmware.custody.package.making import write_package, write_tree
 from firmware.custody.package.receiver import standalone
 from firmware.ground.clock import MinuteNumber
 from firmware.ground.errors import CaseError, LedgerError
-from tests.parts.small_case import AUTHORITY, DOCUMENT, Handed, case, desk, file_names
+from tests.parts.small_case import AUTHORITY, DAY_NS, DOCUMENT, Handed, desk, file_names, hand_over
 from tests.parts.small_pole import FIRST, FRAMES, SmallPole, film_of, shade_of
 
 STEM = "video/sp03_cam0_20261123T090000JST_part01"
@@ -54,10 +58,11 @@ def test_the_tree_is_the_one_agreed_on(handed: Handed) -> None:
     assert (case_file["document"]["number"], case_file["document"]["authority"]) == (DOCUMENT, AUTHORITY)
     rows = list(csv.DictReader(io.StringIO((handed.tree / "custody.csv").read_text("utf-8-sig"))))
     assert [(row["what_ja"], row["who"]) for row in rows] == [
-        ("撮影・封印（柱）", "pole"), ("文書の受理", "manager-01"), ("承認", "manager-01"), ("承認", "chief-01"),
+        ("撮影・封印（柱）", "pole"), ("提供先の登録", "manager"), ("案件の開始", "manager"), ("文書の受理", "manager"),
+        ("範囲と提供先の決定", "manager"), ("承認", "manager"), ("承認", "chief"), ("封印のまま搬出の決定", "manager"),
         ("封印のまま柱から搬出", "pole"), ("庁内で開封（二名の鍵）", "handler-01"), ("提供先の鍵で封印", "handler-01"),
     ]  # fmt: skip
-    assert rows[4]["sha256"] == hashlib.sha256(handed.bundle.read_bytes()).hexdigest()
+    assert rows[8]["sha256"] == hashlib.sha256(handed.bundle.read_bytes()).hexdigest()
     gaps = json.loads((handed.tree / "gaps.json").read_text())
     assert [(gap["from_jst"], gap["reason"], gap["reason_ja"]) for gap in gaps] == [
         ("2026-11-23T09:01:20+09:00", "damaged", "柱の上で損傷"),
@@ -89,11 +94,11 @@ def test_the_sealed_file_opens_with_stock_tools_and_holds_the_same(
     sealed, memory = tmp_path / "package.age", tmp_path / "memory"
     memory.mkdir()
     monkeypatch.setattr(private, "IN_MEMORY", memory)
-    made = write_package(handed.bundle, handed.facts, handed.pole.officers.keys(), desk(handed.pole), sealed)
+    made = write_package(handed.bundle, handed.pole.officers.keys(), desk(handed.pole), sealed)
     assert made.sha256 == hashlib.sha256(sealed.read_bytes()).hexdigest()
     assert sealed.read_bytes()[:1000].count(b"\n-> X25519 ") == 1
     folder = opened(sealed, handed.recipient, tmp_path / "elsewhere")
-    assert folder.name == "case-2026-0012_sp03_20261123T090000+0900"
+    assert folder.name == "case-2026-0001_sp03_20261123T090000+0900"
     assert file_names(folder) == file_names(handed.tree)
     assert all((folder / name).read_bytes() == (handed.tree / name).read_bytes() for name in file_names(folder))
     papers = tmp_path / "package.age.papers"
@@ -105,16 +110,16 @@ def test_the_sealed_file_opens_with_stock_tools_and_holds_the_same(
 
 def test_nobody_else_opens_it(handed: Handed, tmp_path: Path) -> None:
     sealed = tmp_path / "package.age"
-    write_package(handed.bundle, handed.facts, handed.pole.officers.keys(), desk(handed.pole), sealed)
+    write_package(handed.bundle, handed.pole.officers.keys(), desk(handed.pole), sealed)
     for stranger in (x25519.Identity.generate(), handed.pole.officers.a, handed.pole.officers.b):
         with pytest.raises(subprocess.CalledProcessError):
             opened(sealed, stranger, tmp_path / str(stranger)[-8:])
 
 
-def test_without_a_key_nine_words_open_it(handed: Handed, tmp_path: Path) -> None:
-    """The only stanza is the passphrase's; the words are nowhere in the folder."""
-    sealed, facts = tmp_path / "package.age", case(None)
-    made = write_package(handed.bundle, facts, handed.pole.officers.keys(), desk(handed.pole), sealed)
+def test_without_a_key_nine_words_open_it(tmp_path: Path) -> None:
+    """Only where two officers approved that. The only stanza is the passphrase's; the words are nowhere."""
+    handed, sealed = asyncio.run(hand_over(tmp_path, words=True)), tmp_path / "package.age"
+    made = write_package(handed.bundle, handed.pole.officers.keys(), desk(handed.pole), sealed)
     assert len(made.words.split("-")) == WORDS
     assert tidy(made.words) == made.words
     header = sealed.read_bytes()[:1000].split(b"\n---")[0]
@@ -125,31 +130,48 @@ def test_without_a_key_nine_words_open_it(handed: Handed, tmp_path: Path) -> Non
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and made.words.encode() in path.read_bytes()]
 
 
-def refusal(handed: Handed, out: Path, **changed: Any) -> CaseError:
-    facts = msgspec.structs.replace(handed.facts, **changed)
-    with pytest.raises(CaseError) as caught:
-        write_package(handed.bundle, facts, handed.pole.officers.keys(), desk(handed.pole), out)
-    assert not list(out.parent.glob(f"*{out.name}*"))
-    return caught.value
+def test_an_expired_recipient_receives_nothing(handed: Handed, tmp_path: Path) -> None:
+    """Whatever the pole sealed a month ago: the desk looks at the date again."""
+    handed.pole.clock.step(31 * DAY_NS)
+    with pytest.raises(CaseError, match="registration ended") as caught:
+        write_package(handed.bundle, handed.pole.officers.keys(), desk(handed.pole), tmp_path / "p.age")
+    assert caught.value.code == "E-CASE-RECIPIENT"
+    assert not list(tmp_path.glob("p.age*"))
 
 
-def test_what_the_case_does_not_allow_is_refused(handed: Handed, tmp_path: Path) -> None:
-    out, facts = tmp_path / "p.age", handed.facts
-    late = msgspec.structs.replace(facts.recipient, not_after="2026-11-23T00:04:59Z")
-    assert refusal(handed, out, recipient=late).code == "E-CASE-RECIPIENT"
-    broken = msgspec.structs.replace(facts.recipient, age_recipient="age1" + "q" * 58)
-    assert refusal(handed, out, recipient=broken).code == "E-CASE-RECIPIENT"
-    assert refusal(handed, out, approved_by=("chief-01", "chief-01")).code == "E-CASE-APPROVAL"
-    assert refusal(handed, out, spans=(CaseSpan(camera="cam1", first_epoch=FIRST, last_epoch=FIRST + 9),)).code == (
-        "E-CASE-SCOPE"
-    )
+def test_what_the_case_does_not_allow_is_refused(handed: Handed) -> None:
+    """The pole has judged all this; the desk judges it again."""
+    with archive.reading(handed.bundle) as reader:
+        checked = CheckedBundle(reader, None)
+    facts, now_ns = facts_of(checked, handed.pole.prove(checked)), handed.pole.clock.utc_ns()
+
+    def refusal(**changed: Any) -> CaseError:
+        with pytest.raises(CaseError) as caught:
+            judge(msgspec.structs.replace(facts, **changed), checked.index, "cam0", now_ns)
+        return caught.value
+
+    judge(facts, checked.index, "cam0", now_ns)
+    assert refusal(approved_by=("chief", "chief")).code == "E-CASE-APPROVALS"
+    assert refusal(spans=(CaseSpan(camera="cam1", first_epoch=FIRST, last_epoch=FIRST + 9),)).code == "E-CASE-OUTSIDE"
     narrow = (CaseSpan(camera="cam0", first_epoch=FIRST, last_epoch=FIRST + 3),)
-    assert "1 minutes of cam0" in refusal(handed, out, spans=narrow).what
+    assert "1 minutes of cam0" in refusal(spans=narrow).what
     other = msgspec.structs.replace(facts.document, number="小刑発第124号")
-    assert refusal(handed, out, document=other).code == "E-CASE-DOCUMENT"
+    assert refusal(document=other).code == "E-CASE-DOCUMENT"
     with pytest.raises(CaseError, match="another key"):
         compare_key(facts, str(x25519.Identity.generate().to_public()))
     compare_key(facts, f"{handed.recipient.to_public()}\n")
+    with pytest.raises(CaseError, match="no age X25519 key"):
+        seal.parse_recipient("age1" + "q" * 58)
+
+
+async def test_two_stretches_leave_no_hole_between_them(tmp_path: Path) -> None:
+    """What lies between was not asked for: no gap is told, and the subtitle says so."""
+    spans = (Span(FIRST, FIRST), Span(MinuteNumber(FIRST + 2), MinuteNumber(FIRST + 2)))
+    handed = await hand_over(tmp_path, spans=spans)
+    assert json.loads((handed.tree / "gaps.json").read_text()) == []
+    (track,) = (handed.tree / "video").glob("*.srt")
+    assert "照会の範囲外" in track.read_text("utf-8-sig")
+    assert judged(handed.tree) == 0
 
 
 def test_another_pole_s_bundle_is_refused(handed: Handed, tmp_path: Path) -> None:
@@ -161,13 +183,13 @@ def test_another_pole_s_bundle_is_refused(handed: Handed, tmp_path: Path) -> Non
     other = PoleKey.parse(note.verifier_text(key.name, key.algorithm, key.public_key), where="")
     at = desk(handed.pole, expected_key=other)
     with pytest.raises(LedgerError, match="another key"):
-        write_package(handed.bundle, handed.facts, handed.pole.officers.keys(), at, tmp_path / "p.age")
+        write_package(handed.bundle, handed.pole.officers.keys(), at, tmp_path / "p.age")
 
 
 async def test_a_film_is_split_before_it_is_too_long(handed: Handed, tmp_path: Path) -> None:
     """Parts of two minutes here stand for those of an hour."""
     at = desk(handed.pole, longest_90k=120 * 90_000)
-    made = write_tree(handed.bundle, handed.facts, handed.pole.officers.keys(), at, tmp_path / "split")
+    made = write_tree(handed.bundle, handed.pole.officers.keys(), at, tmp_path / "split")
     films = json.loads((tmp_path / "split" / "manifest.json").read_text())["films"]
     assert made.films == len(films) == 3
     assert [film["begin_jst"][11:19] for film in films] == ["09:00:00", "09:02:00", "09:04:00"]
@@ -209,9 +231,7 @@ def test_a_failure_leaves_no_picture_anywhere(handed: Handed, tmp_path: Path, mo
 
     monkeypatch.setattr("firmware.custody.package.seal.os.fsync", full)
     with pytest.raises(CaseError, match="No space left"):
-        write_package(
-            handed.bundle, handed.facts, handed.pole.officers.keys(), desk(handed.pole, work=work), tmp_path / "p.age"
-        )
+        write_package(handed.bundle, handed.pole.officers.keys(), desk(handed.pole, work=work), tmp_path / "p.age")
     assert not list(work.iterdir())
     assert not list(tmp_path.glob("p.age*"))
 
@@ -258,13 +278,13 @@ def test_a_stopped_read_is_no_whole_package(handed: Handed, tmp_path: Path, monk
     assert not list(tmp_path.glob("p.age*"))
 
 
-async def test_a_bundle_without_one_readable_minute_makes_no_package(tmp_path: Path) -> None:
+async def test_a_bundle_without_one_readable_minute_makes_no_film(tmp_path: Path) -> None:
     pole = await SmallPole.begin(tmp_path / "state")
     pole.record(FIRST)
     for path in pole.store.chunks(MinuteNumber(FIRST)):
         path.unlink()
     bundle = tmp_path / "b.tar"
     await pole.bundle(bundle, Span(FIRST, FIRST))
-    made = write_tree(bundle, case(x25519.Identity.generate()), pole.officers.keys(), desk(pole), tmp_path / "tree")
+    made = write_tree(bundle, pole.officers.keys(), desk(pole), tmp_path / "tree")
     assert (made.films, made.gaps) == (0, 1)  # honest, judged, and without a film
     assert judged(tmp_path / "tree") == 0
