@@ -50,6 +50,8 @@ EARLY_MINUTES: Final = 10
 
 _NS_PER_HOUR: Final = 3_600 * NS_PER_SECOND
 _DECIDERS: Final = frozenset({Role.CHIEF, Role.MANAGER})
+_WEIGHTS: Final = ("", "outside", "decider")
+"""From what either of two may do, over what the chief does, to what needs both: the heavier of before and after counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def of(register: Register, act: AnyAct) -> str:
     match act:
         case RoleGranted():
             before = register.officers.standings.get(act.officer.account)
-            variant = _weight(act.officer) or (_weight(before.officer) if before else "")
+            variant = max(_weight(act.officer), _weight(before.officer) if before else "", key=_WEIGHTS.index)
         case RoleRevoked():
             before = register.officers.standings.get(act.account)
             variant = _weight(before.officer) if before else ""
