@@ -51,7 +51,7 @@ EARLY_MINUTES: Final = 10
 _NS_PER_HOUR: Final = 3_600 * NS_PER_SECOND
 _DECIDERS: Final = frozenset({Role.CHIEF, Role.MANAGER})
 _WEIGHTS: Final = ("", "outside", "decider")
-"""From what either of two may do, over what the chief does, to what needs both: the heavier of before and after counts."""
+"""What either of two may do, what the chief does, what needs both: the heavier of before and after counts."""
 
 
 @dataclass(frozen=True, slots=True)
