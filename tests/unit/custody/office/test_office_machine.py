@@ -86,11 +86,8 @@ class Model:
         """Who decides about these officers, before and after."""
         if any(self.weighty(one) for one in ones):
             return self.two(who)
-        for one in ones:
-            if one is not None:
-                outside = one.role not in FOOTAGE or one.also is not None
-                return self.one(who, {"chief"} if outside else DECIDE)
-        return self.one(who, DECIDE)
+        outside = any(one is not None and (one.role not in FOOTAGE or one.also is not None) for one in ones)
+        return self.one(who, {"chief"} if outside else DECIDE)
 
 
 class OfficeMachine(RuleBasedStateMachine):
