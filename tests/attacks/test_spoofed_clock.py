@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from firmware.custody.bundle.making import Holdings, make_bundle
-from firmware.custody.bundle.span import Span
+from firmware.custody.office.fields import Span as Asked
+from firmware.custody.office.journal import Journal
 from firmware.footage.clock_files import followed_line
+from firmware.footage.holds import LedgerHolds
 from firmware.footage.parts import Parts
 from firmware.footage.ports import NetworkTime
 from firmware.footage.run import boot
@@ -24,9 +26,11 @@ from firmware.ground.ledger import Ledger
 from firmware.ground.lock import PoleLock
 from tests.attacks.test_erasure import record_a_minute
 from tests.parts.footage_parts import MemoryKeystore, make_parts
+from tests.parts.office import Office
 from tests.signing import Ed25519Key
 
 START_NS = 29_923_200 * NS_PER_MINUTE
+CASE = "2026-0001"
 HOUR_NS = 3600 * NS_PER_SECOND
 FIFTEEN_DAYS_NS = 15 * 24 * HOUR_NS
 
@@ -51,6 +55,15 @@ class Street:
     network: Network
     recorded: tuple[MinuteNumber, ...] = ()
 
+    def __post_init__(self) -> None:
+        self.office = Office(self.state.parent, self.clock, state=self.state)
+
+    async def seal(self) -> None:
+        """A case over all that was recorded, sealed while the clock was still right."""
+        asked = Asked(camera="cam0", first_epoch=self.recorded[0], last_epoch=self.recorded[-1])
+        await self.office.seal_a_case(await self.office.journal(), CASE, asked, document="小刑発第123号")
+        self.parts.ledger.refresh()
+
     async def start(self) -> None:
         self.parts: Parts = make_parts(self.state, self.clock, self.keystore, time_source=self.network)
         self.eraser = Eraser(self.parts)
@@ -71,13 +84,16 @@ class Street:
     async def ask(self, out: Path) -> str:
         """Ask for everything, as the custodian's own process does; return the refusal's code, or nothing."""
         parts = self.parts
+        ledger = await asyncio.to_thread(
+            lambda: Ledger.open(self.state / "ledger", Ed25519Key(), self.clock, mend=False)
+        )
         holdings = Holdings(
             pole="sp03",
+            camera="cam0",
             store=parts.store,
             table=EpochTable(parts.store.folder, self.keystore),
-            ledger=await asyncio.to_thread(
-                lambda: Ledger.open(self.state / "ledger", Ed25519Key(), self.clock, mend=False)
-            ),
+            ledger=ledger,
+            holds=LedgerHolds(ledger, self.state / "ledger", 336),
             lock=PoleLock(self.state / "lock"),
             signer=Ed25519Key(),
             clock=self.clock,
@@ -86,7 +102,11 @@ class Street:
             release_open=lambda: followed_line(self.clock, parts.store.folder).settled,
         )
         try:
-            await make_bundle(holdings, "小刑発第123号", Span(self.recorded[0], self.recorded[-1]), out)
+            journal = await Journal.open(
+                self.office.acts, "sp03", ledger, holdings.lock, self.office.signatures,
+                lambda: (holdings.trust.now_ns(), holdings.release_open()),
+            )  # fmt: skip
+            await make_bundle(holdings, journal, CASE, out)
         except CaseError as error:
             assert out.name not in os.listdir(out.parent)  # noqa: PTH208 - a name is enough
             return error.code
@@ -104,6 +124,8 @@ async def street(tmp_path: Path) -> Street:
         await record_a_minute(street.parts, street.clock)
     street.recorded = tuple(street.parts.store.recorded())
     await street.keeper.look()
+    await street.passes(120, sweep=False)
+    await street.seal()
     return street
 
 
@@ -182,4 +204,4 @@ async def test_a_lost_rtc_hides_the_time_off_until_proof_and_nothing_leaves_befo
     street.network.age_seconds = 2
     await street.passes(30, sweep=False)
     assert not set(street.recorded) & set(street.parts.table.epochs())  # erased by the proof, before anything was asked
-    assert await street.ask(tmp_path / "bundle.tar") == "E-CASE-GONE"
+    assert await street.ask(tmp_path / "bundle.tar") == "E-CASE-CONDITIONS"  # its recipient has expired as well
