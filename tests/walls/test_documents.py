@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import subprocess
 import sys
@@ -103,8 +104,9 @@ def test_the_first_screen_has_the_two_commands() -> None:
 @pytest.mark.parametrize("command", [c for c in readme_commands() if c.split()[0].startswith("pole")])
 def test_readme_options_exist(command: str) -> None:
     words = command.split()
+    before_options = list(itertools.takewhile(lambda word: not word.startswith("--"), words[1:]))
     help_text = subprocess.run(
-        [BIN / words[0], words[1], "--help"],
+        [BIN / words[0], *before_options, "--help"],
         capture_output=True,
         text=True,
         check=True,
