@@ -27,7 +27,7 @@ SURFACE = {
     "open": {"bundle_file", "--identity-a", "--identity-b", "--out", "--passphrase-a-file", "--passphrase-b-file",
              "--pole-key", "--officers", "--json"},
     "package": {"bundle_file", "--identity-a", "--identity-b", "--passphrase-a-file", "--passphrase-b-file", "--by",
-                "--out", "--tree", "--recipient", "--work", "--pole-key", "--officers", "--json"},
+                "--out", "--tree", "--recipient", "--work", "--sign", "--pole-key", "--officers", "--json"},
     "check": {"bundle_file", "--pole-key", "--officers", "--json"},
     "pole-key": {"--config", "--state", "--json"},
     "erasure certificate": {"--from", "--to", "--out", "--config", "--state", "--json"},

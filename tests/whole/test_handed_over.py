@@ -45,8 +45,9 @@ def test_from_the_desk_to_the_investigator(handed: Handed, tmp_path: Path, monke
     words = [
         "package", str(handed.bundle), "--identity-a", "a.age", "--identity-b", "b.age", "--by", "handler-01", "--json",
         "--pole-key", str(city / "pole.vkey"), "--recipient", str(handed.recipient.to_public()),
-        "--out", str(city / "package.age"),
+        "--out", str(city / "package.age"), "--sign", str(handed.pole.office.keyfile("handler")),
     ]  # fmt: skip
+    handed.pole.office.key("handler")  # made now
     said = RUNNER.invoke(custodian.app, words)
     assert said.exit_code == 0, said.output
     made = json.loads(said.stdout)
@@ -69,7 +70,7 @@ def test_from_the_desk_to_the_investigator(handed: Handed, tmp_path: Path, monke
 
     judge = [sys.executable, "-I", "-S", str(folder / "verify.py"), "--expect", made["manifest_sha256"]]
     done = subprocess.run(judge, cwd="/", capture_output=True, text=True, check=False)
-    assert (done.returncode, "UNCHANGED" in done.stdout) == (0, True)
+    assert (done.returncode, "UNCHANGED" in done.stdout, "signed by SHA256:" in done.stdout) == (0, True, True)
 
     with browser_page() as page:
         page.goto((folder / "verify.html").as_uri())
