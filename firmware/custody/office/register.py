@@ -26,6 +26,7 @@ from firmware.custody.office.acts import (
     HoldPlaced,
     HoldRenewed,
     LinesOverridden,
+    MediumOut,
     OfficersFounded,
     RoleGranted,
     RoleRevoked,
@@ -148,6 +149,8 @@ def _applied(register: Register, act: AnyAct, context: Context) -> Register:
             return register
     if isinstance(act, recipients.RecipientAct):
         return replace(register, recipients=recipients.apply(register.recipients, act, context))
+    if isinstance(act, MediumOut):
+        register.cases.known(act.case)
     if isinstance(act, media.MediumAct):
         return replace(register, media=media.apply(register.media, act, context))
     if isinstance(act, holds.HoldAct):
