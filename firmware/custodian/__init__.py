@@ -22,22 +22,18 @@ from firmware.custodian.holds import hold
 from firmware.custodian.keys import keygen, pole_key
 from firmware.custodian.language import choose
 from firmware.custodian.media import medium
+from firmware.custodian.morning import morning
 from firmware.custodian.officers import officer
 from firmware.custodian.packages import package
 from firmware.custodian.recipients import recipient, retrievals
 from firmware.custody.languages import Language
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-audit = typer.Typer(no_args_is_help=True, help="Judge records.")
-erasure = typer.Typer(no_args_is_help=True, help="Certify what was erased.")
-app.add_typer(audit, name="audit")
-app.add_typer(erasure, name="erasure")
-app.add_typer(time, name="time")
-for name, group in (
-    ("officer", officer), ("recipient", recipient), ("retrievals", retrievals), ("medium", medium), ("hold", hold),
-    ("case", case), ("act", act),
-):  # fmt: skip
-    app.add_typer(group, name=name)
+audit = typer.Typer(no_args_is_help=True, help="Judge a ledger, balance its minutes. (監査)")
+erasure = typer.Typer(no_args_is_help=True, help="Certify what was erased. (消去証明)")
+
+DAY, DESK, OFFICE, PROOF = "Every day", "At the desk", "The office itself", "What can be proven afterwards"
+"""The panels of --help, in the order of an officer's day."""
 
 
 @app.callback()
@@ -49,12 +45,20 @@ def speak(
     choose(lang)
 
 
-app.command()(keygen)
-app.command("open")(open_)
-app.command()(check)
-app.command()(package)
-app.command("pole-key")(pole_key)
-app.command("verify-ledger")(verify_ledger)
+app.command("morning", rich_help_panel=DAY)(morning)
+for name, group, panel in (
+    ("hold", hold, DAY), ("case", case, DAY), ("time", time, DAY),
+    ("medium", medium, DAY), ("retrievals", retrievals, DAY),
+    ("officer", officer, OFFICE), ("recipient", recipient, OFFICE), ("act", act, OFFICE),
+    ("erasure", erasure, PROOF), ("audit", audit, PROOF),
+):  # fmt: skip
+    app.add_typer(group, name=name, rich_help_panel=panel)
+app.command(rich_help_panel=DESK)(check)
+app.command(rich_help_panel=DESK)(package)
+app.command("open", rich_help_panel=DESK)(open_)
+app.command(rich_help_panel=OFFICE)(keygen)
+app.command("pole-key", rich_help_panel=OFFICE)(pole_key)
+app.command("verify-ledger", rich_help_panel=PROOF, hidden=True)(verify_ledger)  # its name before there were audits
 audit.command("verify")(verify_ledger)
 audit.command("conserve")(conserve)
 erasure.command("certificate")(certificate)

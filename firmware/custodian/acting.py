@@ -21,6 +21,7 @@ import msgspec
 import typer
 
 from firmware.custodian.answers import Facts, Json
+from firmware.custodian.language import language
 from firmware.custodian.pole_folder import CONFIG, Config, State, open_holdings, refuse_on_a_pole, settings_of
 from firmware.custody.bundle.making import Holdings
 from firmware.custody.office import acts
@@ -28,7 +29,7 @@ from firmware.custody.office.acts import AnyAct
 from firmware.custody.office.authority import authorise, needed
 from firmware.custody.office.journal import Entry, Journal
 from firmware.custody.office.register import Register, decide, name_of, of
-from firmware.custody.office.sentences import ASKING, afterwards, word_for
+from firmware.custody.office.sentences import afterwards, asking, word_for
 from firmware.custody.office.signatures import READING, Signatures
 from firmware.drivers.ssh_keygen import SshKeygen
 from firmware.footage.settings import LegalBases
@@ -104,7 +105,7 @@ class Office:
         what = of(self.register, act)
         if self.options.draw_up is None:
             self._preview(act)
-        sentence = afterwards(what, act)
+        sentence = afterwards(what, act, language())
         if not self.options.as_json:
             typer.echo(sentence, err=True)
         self._ask(act)
@@ -142,7 +143,7 @@ class Office:
             return
         typed = ""
         if not self.options.as_json and not self.options.yes:
-            typed = str(typer.prompt(ASKING["word"].format(word=word), default="", show_default=False, err=True))
+            typed = str(typer.prompt(asking("word", language(), word=word), default="", show_default=False, err=True))
         if typed != word:
             raise CaseError(
                 "E-OFFICE-WORD", "this cannot be undone and was not confirmed", where=name_of(act),
@@ -159,7 +160,7 @@ class Office:
                 await asyncio.to_thread(write_file, signature_file(file, account), signature)
                 facts.setdefault("signatures", []).append(str(signature_file(file, account)))
         if not self.options.as_json:
-            typer.echo(ASKING["drawn-up"].format(file=file), err=True)
+            typer.echo(asking("drawn-up", language(), file=file), err=True)
         return facts
 
     async def _desk_signed(self, act: AnyAct) -> dict[str, bytes]:
@@ -214,7 +215,7 @@ async def open_office(options: Options) -> Office:
         folder / "custody" / "acts", holdings.pole, holdings.ledger, holdings.lock, signatures, instant
     )
     for path in journal.aside:
-        typer.echo(ASKING["aside"].format(path=path), err=True)
+        typer.echo(asking("aside", language(), path=path), err=True)
     now_ns, proven = instant()
     return Office(holdings.pole, _whole(now_ns), proven, options, signatures, footage.legal_bases, journal, holdings)
 

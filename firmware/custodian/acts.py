@@ -18,6 +18,7 @@ import typer
 from firmware.custodian.acting import Office, Options, facts_of, open_office
 from firmware.custodian.answers import Facts, Json, answering
 from firmware.custodian.commands import lines_of, reading
+from firmware.custodian.language import language
 from firmware.custodian.pole_folder import CONFIG, Config, State
 from firmware.custody.office.acts import MOST_BYTES, AnyAct
 from firmware.custody.office.journal import decoded
@@ -26,7 +27,7 @@ from firmware.custody.office.sentences import afterwards
 from firmware.custody.office.signatures import MOST_SIGNATURE_BYTES
 from firmware.ground.errors import CaseError, ConfigError
 
-act = typer.Typer(no_args_is_help=True, help="Signed acts.")
+act = typer.Typer(no_args_is_help=True, help="Acts signed at the desk, and what an act says. (署名した行為)")
 
 ActFile = Annotated[Path, typer.Argument(help="The file of --draw-up; signatures lie beside it: FILE.ACCOUNT.sig.")]
 
@@ -94,7 +95,7 @@ async def _submitted(options: Options, data: bytes, given: dict[str, bytes]) -> 
     found = decoded(data)
     what = of(office.register, found)
     entry = await office.journal.submit(data, given, office.bases)
-    return {"what": what, "pole": office.pole, "afterwards": afterwards(what, found), **facts_of(entry)}
+    return {"what": what, "pole": office.pole, "afterwards": afterwards(what, found, language()), **facts_of(entry)}
 
 
 def _read(path: Path, most: int) -> bytes:

@@ -17,6 +17,7 @@ import typer
 from pyrage import x25519
 
 from firmware.custodian.answers import Facts, Json, answering, read_text
+from firmware.custodian.language import language
 from firmware.custodian.pole_folder import PoleKeyFile, expected_key, key_line, refuse_on_a_pole
 from firmware.custody.bundle.archive import reading
 from firmware.custody.bundle.check import CheckedBundle
@@ -25,6 +26,7 @@ from firmware.custody.desk.approvals import Approvals, prove_approvals
 from firmware.custody.desk.opening import OfficerKeys, Prove, open_bundle
 from firmware.custody.desk.report import Reporter
 from firmware.custody.keys import keyfile
+from firmware.custody.office.sentences import asking
 from firmware.drivers.mp4 import Mp4Film
 from firmware.drivers.ssh_keygen import SshKeygen
 from firmware.ground.errors import ConfigError
@@ -143,7 +145,8 @@ def unlock(path: Path, passphrase: Path | None, group: str) -> list[x25519.Ident
 
     def ask() -> str:
         if passphrase is None:
-            return str(typer.prompt(f"Nine words of group {group}'s key {path.name}", hide_input=True, err=True))
+            words = asking("nine-words", language(), group=group, file=path.name)
+            return str(typer.prompt(words, hide_input=True, err=True))
         return read_text(passphrase)
 
     return keyfile.unlock(path, ask)

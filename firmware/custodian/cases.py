@@ -59,7 +59,9 @@ from firmware.ground.clock import iso_utc
 from firmware.ground.durable import write_file
 from firmware.ground.errors import ConfigError
 
-case = typer.Typer(no_args_is_help=True, help="Hand footage out, or refuse: on a document, by two officers (7.2).")
+case = typer.Typer(
+    no_args_is_help=True, help="Hand footage out, or refuse: on a document, by two officers (7.2). (案件・提供)"
+)
 
 CaseWord = Annotated[str, typer.Argument(help="The case's number, for instance 2026-0012.")]
 DossierWord = Annotated[str, typer.Option("--dossier", help="At the desk: the dossier's SHA-256 (case show).")]

@@ -35,7 +35,7 @@ from firmware.ground.ledger import Ledger
 from firmware.ground.lock import PoleLock
 from firmware.ground.log import Log
 
-time = typer.Typer(no_args_is_help=True, help="The pole's clock, and an officer's signed time.")
+time = typer.Typer(no_args_is_help=True, help="The pole's clock, and an officer's signed time. (時刻)")
 
 
 @time.command("show")

@@ -16,6 +16,7 @@ import typer
 from firmware.custodian.acting import Office
 from firmware.custodian.answers import Facts
 from firmware.custodian.commands import acting, lines_of, reading
+from firmware.custodian.language import language
 from firmware.custodian.scopes import (
     Authority,
     Camera,
@@ -43,12 +44,15 @@ from firmware.custody.office.holds import (
     warnings,
 )
 from firmware.custody.office.instruments import RULES
+from firmware.custody.office.sentences import asking
 from firmware.custody.papers.letters import hold_slip
 from firmware.ground.clock import NS_PER_MINUTE, MinuteNumber, iso_utc, start_of
 from firmware.ground.durable import write_file
 from firmware.ground.errors import CaseError
 
-hold = typer.Typer(no_args_is_help=True, help="Keep minutes beyond 336 hours (7.1(4)); nobody looks at them by it.")
+hold = typer.Typer(
+    no_args_is_help=True, help="Keep minutes beyond 336 hours (7.1(4)); nobody looks at them by it. (保全)"
+)
 
 NumberWord = Annotated[int, typer.Argument(help="The hold's number.")]
 Until = Annotated[str | None, typer.Option("--until", help="Its end; the longest there is where none is given.")]
@@ -169,7 +173,8 @@ async def _gone_already(office: Office, span: Span) -> Facts:
     if not found.minutes:
         raise nothing_left([span], found)
     if found.missing and not office.options.as_json:
-        typer.echo(f"PARTIAL HOLD: {found.missing_epochs} minutes cannot be kept: {describe(found.missing)}", err=True)
+        gone = describe(found.missing)
+        typer.echo(asking("partial", language(), count=found.missing_epochs, gone=gone), err=True)
     return {"asked": span.text(), **seen_of(found)}
 
 

@@ -13,6 +13,18 @@ from types import MappingProxyType
 from typing import Final
 
 LABELS: Final[Mapping[str, str]] = MappingProxyType({
+    "poles": "ポール",
+    "unread": "読めなかったファイル",
+    "todo": "対応が必要なもの",
+    "within": "警告（1・3・7日以内、0は本日）",
+    "says": "内容",
+    "reasons": "欠測の理由（分）",
+    "recording": "録画",
+    "kept_days": "保存日数",
+    "live_minutes": "保存中の分数",
+    "free_percent": "空き（％）",
+    "as_of": "時点（日本時間）",
+    "missing_24h": "欠測（24時間、分）",
     "account": "職員（記号）",
     "act": "行為（番号）",
     "afterwards": "この後",

@@ -26,7 +26,7 @@ from firmware.custody.office.acts import (
 )
 from firmware.ground.clock import iso_utc
 
-medium = typer.Typer(no_args_is_help=True, help="Media that carry packages.")
+medium = typer.Typer(no_args_is_help=True, help="Media that carry packages. (媒体)")
 
 CodeWord = Annotated[str, typer.Argument(help="The code of the medium, for instance usb-07.")]
 

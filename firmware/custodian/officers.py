@@ -18,11 +18,19 @@ from firmware.custodian.acting import Office, public_key
 from firmware.custodian.answers import Facts
 from firmware.custodian.commands import acting, lines_of, reading
 from firmware.custodian.times import instant_of
-from firmware.custody.office.acts import AnyAct, LinesOverridden, OfficersFounded, RoleGranted, RoleRevoked
+from firmware.custody.office.acts import (
+    AnyAct,
+    GroupsChanged,
+    LinesOverridden,
+    OfficersFounded,
+    RoleGranted,
+    RoleRevoked,
+)
 from firmware.custody.office.fields import Officer, Role
+from firmware.footage.settings import FootageSettings
 from firmware.ground import config
 
-officer = typer.Typer(no_args_is_help=True, help="Officers and their roles.")
+officer = typer.Typer(no_args_is_help=True, help="Officers and their roles. (職員)")
 
 AccountWord = Annotated[str, typer.Argument(help="The account: a code, not a person's name.")]
 
@@ -77,6 +85,16 @@ def override(
 ) -> AnyAct:
     """Let one person hold both administration lines for a time (5.1(1)); everybody can see it in the ledger."""
     return office.draft(LinesOverridden, account=account, until=instant_of(until, "--until"), reason=reason)
+
+
+@acting(officer, "keys")
+def keys(
+    office: Office,
+    file: Annotated[Path, typer.Argument(help="The footage.toml that will be installed, with the new [officers].")],
+) -> AnyAct:
+    """Change whose keys open what is recorded from now on; an officer of each key group signs (--as and --with)."""
+    groups = config.load(file, FootageSettings).officers
+    return office.draft(GroupsChanged, group_a=groups.a, group_b=groups.b, two_of_three=groups.two_of_three)
 
 
 @reading(officer, "list", "officer list")

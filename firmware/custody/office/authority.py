@@ -132,6 +132,7 @@ READS: Final[Mapping[str, Rule]] = MappingProxyType(
         "case list": Rule((_KEY_HOLDERS | {Role.AUDITOR},), "7.2(1)"),
         "case show": Rule((_KEY_HOLDERS | {Role.AUDITOR},), "7.2(1)"),
         "medium list": Rule((_READERS,), "7.3(1)3"),
+        "morning": Rule((_READERS,), "7.1(4)"),
         "act show": Rule((_KEY_HOLDERS | {Role.AUDITOR},), "7.3(1)2"),
     }
 )  # fmt: skip

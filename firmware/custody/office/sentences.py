@@ -14,8 +14,10 @@ from typing import Any, Final
 
 import msgspec
 
+from firmware.custody.languages import Language
 from firmware.custody.office.acts import AnyAct
 from firmware.custody.office.register import name_of
+from firmware.custody.office.sentences_ja import AFTERWARDS_JA, ASKING_JA
 from firmware.ground.clock import NS_PER_MINUTE, iso_utc
 
 AFTERWARDS: Final[Mapping[str, str]] = MappingProxyType({
@@ -122,26 +124,35 @@ ASKING: Final[Mapping[str, str]] = MappingProxyType({
         "then rename {file}.sig to {file}.ACCOUNT.sig, bring all files to the pole within 72 hours, and there: act "
         "submit {file}",
     "aside": "An act was cut off before it took effect; its files lie in {path}. Do it again if it is still wanted.",
+    "partial": "PARTIAL HOLD: {count} minutes cannot be kept: {gone}",
+    "nine-words": "Nine words of group {group}'s key {file}",
+    "minutes": "The minutes {first} to {last}",
 })  # fmt: skip
 
 
-def afterwards(what: str, act: AnyAct) -> str:
+def afterwards(what: str, act: AnyAct, language: Language = Language.EN) -> str:
     """Return the sentence for ``act``, which :func:`register.of` calls ``what``."""
-    return AFTERWARDS[what].format(**_facts(act))
+    sentences = AFTERWARDS_JA if language is Language.JA else AFTERWARDS
+    return sentences[what].format(**_facts(act, language))
+
+
+def asking(which: str, language: Language = Language.EN, /, **fields: object) -> str:
+    """Return what else an officer is asked or told on the way; ``which`` is a key of ``ASKING``."""
+    return (ASKING_JA if language is Language.JA else ASKING)[which].format(**fields)
 
 
 def word_for(act: AnyAct) -> str | None:
-    """Return the word to type before an act that cannot be undone; None for one that can."""
+    """Return the word to type before an act that cannot be undone (a code of the act itself); None for one that can."""
     word = _WORDS.get(name_of(act))
     return None if word is None else word.format(**_facts(act))
 
 
-def _facts(act: AnyAct) -> dict[str, Any]:
+def _facts(act: AnyAct, language: Language = Language.EN) -> dict[str, Any]:
     facts: dict[str, Any] = msgspec.to_builtins(act)
     if "ends_epoch" in facts:
         facts["ends"] = iso_utc(facts["ends_epoch"] * NS_PER_MINUTE)
     if "span" in facts:
         span = facts["span"]
         first, last = (iso_utc(span[name] * NS_PER_MINUTE) for name in ("first_epoch", "last_epoch"))
-        facts["minutes"] = f"The minutes {first} to {last}"
+        facts["minutes"] = asking("minutes", language, first=first, last=last)
     return facts

@@ -17,12 +17,14 @@ from msgspec import Meta
 
 from firmware.custody.languages import Language
 from firmware.custody.office.fields import Account, Camera, CaseId, Code, Epoch, HoldId, Instant, PoleId
+from firmware.custody.office.holds import WARN_DAYS
 from firmware.custody.pages import render
 from firmware.custody.papers.morning_words import WORDS
 from firmware.ground.clock import NS_PER_MINUTE, NS_PER_SECOND, iso_utc, utc_ns_of
 
-HOLD_WARNING_DAYS: Final = 7
-RECIPIENT_WARNING_DAYS: Final = 14
+CASE_DAYS: Final = WARN_DAYS[-1]
+"""Where an open case stands among what ends: after all of it."""
+
 OLD_FACTS_HOURS: Final = 24
 _JAPAN_NS: Final = 9 * 3600 * NS_PER_SECOND
 _MINUTES_A_DAY: Final = 1440
@@ -113,6 +115,11 @@ class Todo:
     code: str
     what: str
 
+    @property
+    def within(self) -> int:
+        """The warning it stands under: 1, 3 or 7 days; 0 for what is due now."""
+        return 0 if self.days <= 0 else next((days for days in WARN_DAYS if self.days < days), WARN_DAYS[-1])
+
 
 def read_facts(data: bytes, file: str) -> PoleFacts | Unread:
     """Return a pole's facts; :class:`Unread` for a file that is none."""
@@ -153,14 +160,17 @@ def sheet(poles: Sequence[PoleFacts | Unread], now_ns: int, language: Language) 
     return render("papers/morning.html", facts)
 
 
-def as_facts(poles: Sequence[PoleFacts | Unread], now_ns: int) -> dict[str, Any]:
+def as_facts(poles: Sequence[PoleFacts | Unread], now_ns: int, language: Language) -> dict[str, Any]:
     """Return the sheet's content for ``--json``."""
     known = [facts for facts in poles if isinstance(facts, PoleFacts)]
     return {
         "made_utc": iso_utc(now_ns),
         "poles": [{"pole": facts.pole, **_row(facts, now_ns)} for facts in known],
         "unread": [file.file for file in poles if isinstance(file, Unread)],
-        "todo": [asdict(todo) for todo in todos(known, now_ns)],
+        "todo": [
+            {**asdict(todo), "within": todo.within, "says": WORDS[language][f"todo_{todo.code}"]}
+            for todo in todos(known, now_ns)
+        ],
     }
 
 
@@ -173,16 +183,15 @@ def _ending(facts: PoleFacts, now_ns: int) -> list[Todo]:
     found = list[Todo]()
     for hold in facts.holds:
         days = (hold.ends_epoch * NS_PER_MINUTE - now_ns) // (_MINUTES_A_DAY * NS_PER_MINUTE)
-        if days < HOLD_WARNING_DAYS:
+        if days < WARN_DAYS[-1]:
             kind = "hold_confirmed" if hold.confirmed else "hold_provisional"
             found.append(Todo(days, facts.pole, kind, f"{hold.hold}: {japan(hold.ends_epoch * NS_PER_MINUTE)}"))
     for recipient in facts.recipients:
         days = (utc_ns_of(recipient.not_after) - now_ns) // (_MINUTES_A_DAY * NS_PER_MINUTE)
-        if days < RECIPIENT_WARNING_DAYS and not recipient.suspended:
+        if days < WARN_DAYS[-1] and not recipient.suspended:
             found.append(Todo(days, facts.pole, "recipient", f"{recipient.recipient}: {recipient.not_after[:10]}"))
     found += [
-        Todo(RECIPIENT_WARNING_DAYS, facts.pole, "case", f"{case.case}: {case.state}, {case.approvals}")
-        for case in facts.cases
+        Todo(CASE_DAYS, facts.pole, "case", f"{case.case}: {case.state}, {case.approvals}") for case in facts.cases
     ]
     return found
 
@@ -195,7 +204,7 @@ def _row(facts: PoleFacts, now_ns: int) -> dict[str, Any]:
         "pole": facts.pole,
         "as_of": japan(utc_ns_of(facts.utc)),
         "recording": facts.recording,
-        "missing": sum(facts.missing_minutes.values()),
+        "missing_24h": sum(facts.missing_minutes.values()),
         "reasons": dict(sorted(facts.missing_minutes.items())),
         "kept_days": kept_days,
         "live_minutes": facts.live_minutes,

@@ -83,7 +83,7 @@ def test_a_bad_file_stands_on_the_sheet() -> None:
     bad = read_facts(b"{}", "sp09.json")
     assert isinstance(bad, Unread)
     assert "sp09.json" in sheet([pole(), bad], NOW_NS, Language.JA)
-    assert as_facts([pole(), bad], NOW_NS)["unread"] == ["sp09.json"]
+    assert as_facts([pole(), bad], NOW_NS, Language.EN)["unread"] == ["sp09.json"]
 
 
 def test_facts_read_back_and_nothing_else_is_taken() -> None:
