@@ -8,6 +8,7 @@ Clauses: 7.1(4), 7.1(3).
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -84,13 +85,14 @@ async def place(
             clause="7.1(4)",
         )  # fmt: skip
     paper = paper_of(document, date, authority, instrument, scan) if document else None
+    seen = await _gone_already(office, Span.of(asked[0]))  # first: it also reads which numbers were used
     days = MOST_REVIEW_DAYS if paper else MOST_PROVISIONAL_DAYS
     act = office.draft(
         HoldPlaced, hold=number or _next(office), span=asked[0], office=asking, called_back=called_back,
         basis=RULES[paper.instrument].basis if paper else Basis.REQUEST, document=paper,
         ends_epoch=_end(office, until, days),
     )  # fmt: skip
-    return act, await _gone_already(office, Span.of(asked[0]))
+    return act, seen
 
 
 @acting(hold, "confirm")
@@ -129,8 +131,8 @@ def lift(office: Office, number: NumberWord, *, reason: Reason = None) -> AnyAct
 
 
 @reading(hold, "list", "hold list")
-def list_(office: Office) -> tuple[Facts, str]:
-    """Show every hold there was, what ends soon first."""
+async def list_(office: Office) -> tuple[Facts, str]:
+    """Show every hold there was, what ends soon first; and those that only a damaged ledger still tells of."""
     now = office.now_ns // NS_PER_MINUTE
     entries = sorted(office.register.holds.entries.values(), key=lambda each: (not each.lives(now), each.ends_epoch))
     rows = [_facts(each, now) for each in entries]
@@ -140,7 +142,10 @@ def list_(office: Office) -> tuple[Facts, str]:
     ]
     text = "\n\n".join(lines_of(row) for row in rows) or "no holds"
     warned = "".join(f"hold {each['hold']} ends within {each['days']} days, at {each['until']}\n" for each in soon)
-    return {"holds": rows, "ends_soon": soon}, warned + text
+    rescued = await _rescued(office)
+    if rescued:
+        warned += f"kept on the word of a damaged ledger alone: {', '.join(map(str, rescued))}\n"
+    return {"holds": rows, "ends_soon": soon, "rescued": rescued}, warned + text
 
 
 @reading(hold, "slip", "hold list")
@@ -176,6 +181,14 @@ async def _gone_already(office: Office, span: Span) -> Facts:
         gone = describe(found.missing)
         typer.echo(asking("partial", language(), count=found.missing_epochs, gone=gone), err=True)
     return {"asked": span.text(), **seen_of(found)}
+
+
+async def _rescued(office: Office) -> list[int]:
+    if office.holdings is None:
+        return []
+    holds = office.holdings.holds
+    await office.holdings.lock.during(asyncio.to_thread(holds))
+    return sorted(holds.rescued)
 
 
 def _next(office: Office) -> int:

@@ -138,6 +138,7 @@ LABELS: Final[Mapping[str, str]] = MappingProxyType({
     "recipients": "映像取得者",
     "recovered_minutes": "停電後に復元した分",
     "release_open": "提供の可否",
+    "rescued": "損傷した台帳だけが伝える保全",
     "retrievals": "映像取得実績",
     "revoked_by_act": "解任した行為（番号）",
     "role": "職務",

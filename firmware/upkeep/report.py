@@ -110,7 +110,7 @@ class PoleReport:
             minutes_suppressed=self.figures.minutes_suppressed,
             minutes_gap=self.figures.gap_minutes,
             epochs_erased=self.counters.erased_epochs,
-            live_holds=standing.holds_band(0),
+            live_holds=standing.holds_band(self.counters.holds),
         )
 
     def checkpoint(self) -> str | None:
@@ -161,6 +161,7 @@ class PoleReport:
             "footage_gaps": self.counters.gaps,
             "footage_minutes": self.counters.minutes,
             "epochs_erased": self.counters.erased_epochs,
+            "holds": self.counters.holds,
             "records_delivered": self.outbox.counters.delivered,
             "records_expired": self.outbox.counters.expired,
             "records_crowded_out": self.outbox.counters.crowded_out,
