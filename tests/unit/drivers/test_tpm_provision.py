@@ -244,6 +244,7 @@ async def test_cut_here_and_there_a_second_call_finishes(tmp_path: Path) -> None
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 async def test_cut_anywhere_a_second_call_finishes(tmp_path: Path) -> None:
     for at in range(1, await cut_at(tmp_path / "whole", 10**6) + 1):
         await cut_at(tmp_path / f"{at}", at)
