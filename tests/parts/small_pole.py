@@ -64,6 +64,15 @@ def film_of(shade: int) -> bytes:
     return out.getvalue()
 
 
+@dataclass(frozen=True)
+class Film:
+    """What one chunk holds, instead of flat grey: a self-contained MP4, its pictures, how many a second."""
+
+    data: bytes
+    frames: int
+    fps: int
+
+
 def shade_of(epoch: int, sequence: int) -> int:
     """The brightness of a chunk's pictures, by which a test knows it again."""
     return 30 + ((epoch - FIRST) * 6 + sequence) * 7 % 190
@@ -199,12 +208,14 @@ class SmallPole:
         await self.table.load(FIRST)
         await self.table.rewrite([], entries, FIRST)
 
-    def record(self, epoch: int, *, chunks: int = 6, gaps: tuple[GapEntry, ...] = ()) -> None:
+    def record(self, epoch: int, *, chunks: int = 6, gaps: tuple[GapEntry, ...] = (), film: Film | None = None) -> None:
         """Write one minute as the recorder, store and clerk do, and let its time pass."""
         entries = []
+        frames, fps = (film.frames, film.fps) if film else (FRAMES, FPS)
         for sequence in range(chunks):
             recipient = self.identities[epoch].to_public()
-            sealed = pyrage.encrypt(film_of(shade_of(epoch, sequence)), [recipient])
+            plain = film.data if film else film_of(shade_of(epoch, sequence))
+            sealed = pyrage.encrypt(plain, [recipient])
             path = self.store.chunk_path(MinuteNumber(epoch), sequence)
             path.parent.mkdir(mode=0o700, exist_ok=True)
             path.write_bytes(sealed)
@@ -214,11 +225,11 @@ class SmallPole:
                     sequence=sequence,
                     ciphertext_bytes=len(sealed),
                     sha256=sha256_of(sealed),
-                    frames=FRAMES,
+                    frames=frames,
                     first_pts_90k=0,
-                    last_pts_90k=(FRAMES - 1) * 90_000 // FPS,
+                    last_pts_90k=(frames - 1) * 90_000 // fps,
                     first_utc_ns=begin_ns,
-                    last_utc_ns=begin_ns + (FRAMES - 1) * NS_PER_SECOND // FPS,
+                    last_utc_ns=begin_ns + (frames - 1) * NS_PER_SECOND // fps,
                 )
             )
         manifest = Manifest(

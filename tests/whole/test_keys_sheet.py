@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
-import select
-import subprocess
-import sys
-import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -24,77 +17,12 @@ from firmware.ground.log import Log
 from firmware.upkeep.whole import load_settings
 from tests.parts.footage_parts import Silence
 from tests.parts.swtpm import Swtpm, swtpm
+from tests.parts.terminal import Terminal, consoles
 from tests.whole.bench import ROOT, write_settings
 
 SHEET = ROOT / "board" / "KEYS.md"
-PROMPT = re.compile(r'(?:Enter passphrase(?: for identity file)?(?: "([^"]*)")?:|Type ([A-Z]+) to go on:?) *$')
 PUBLIC = re.compile(r"age1[02-9ac-hj-np-z]{58}")
 WORDS = re.compile(r"passphrase +((?:[a-z]+-){8}[a-z]+)")
-SECONDS = 60
-
-
-def sections() -> dict[int, list[str]]:
-    """Return the commands of each numbered section, in order."""
-    found: dict[int, list[str]] = {}
-    number, console = 0, False
-    for line in SHEET.read_text().splitlines():
-        if heading := re.match(r"## (\d+) ", line):
-            number = int(heading[1])
-        if line.startswith("```"):
-            console = line == "```console"
-        elif console:
-            assert line.startswith("$ "), line
-            found.setdefault(number, []).append(line.removeprefix("$ "))
-    return found
-
-
-@dataclass
-class Terminal:
-    """Somebody who types what the sheet says, and knows the nine words of each key file once they were shown."""
-
-    desk: Path
-    config: Path
-    words: dict[str, str] = field(default_factory=dict)
-    typed: set[str] = field(default_factory=set)
-
-    def type(self, command: str, *, state: Path | None = None, ends: int = 0) -> str:
-        """Type one line; answer what it asks; return what stood on the screen."""
-        real = command.replace("/etc/smartpole", str(self.config))
-        real = real.replace("/var/lib/smartpole", str(state or self.config / "state"))
-        main, side = pty.openpty()
-        folder = Path(sys.executable).parent
-        process = subprocess.Popen(
-            ["setsid", "--ctty", "--wait", "bash", "-o", "pipefail", "-c", real],  # age asks at its terminal
-            cwd=self.desk,
-            env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "TERM": "dumb", "COLUMNS": "300"},
-            stdin=side,
-            stdout=side,
-            stderr=side,
-        )
-        os.close(side)
-        screen = self._answer(main, process, real)
-        assert process.wait() == ends, f"{real}\n{screen}"
-        self.typed.add(command)
-        return screen
-
-    def _answer(self, main: int, process: subprocess.Popen[bytes], command: str) -> str:
-        screen, fresh, until = "", "", time.monotonic() + SECONDS
-        while time.monotonic() < until:
-            if select.select([main], [], [], 0.1)[0]:
-                try:
-                    piece = os.read(main, 4096).decode()
-                except OSError:
-                    break
-                screen, fresh = screen + piece, fresh + piece
-            elif process.poll() is not None:
-                break
-            if prompt := PROMPT.search(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", fresh)):
-                file = Path(prompt[1] or next((word for word in command.split() if word in self.words), "")).name
-                os.write(main, ((prompt[2] or self.words[file]) + "\n").encode())
-                fresh = ""
-        process.wait(SECONDS)  # before the terminal goes: that would hang up on it
-        os.close(main)
-        return screen
 
 
 async def secret_of(config: Path) -> bytes | None:
@@ -106,10 +34,11 @@ async def secret_of(config: Path) -> bytes | None:
 
 
 async def test_every_command_of_the_sheet_does_what_the_sheet_says(tmp_path: Path) -> None:
-    sheet = sections()
+    sheet = consoles(SHEET)
     desk = tmp_path / "desk"
     desk.mkdir()
-    at = Terminal(desk, tmp_path / "config")
+    config = tmp_path / "config"
+    at = Terminal(desk, {"/etc/smartpole": str(config), "/var/lib/smartpole": str(config / "state")})
 
     recipients = {}
     for command in sheet[1]:  # the ceremony
@@ -127,7 +56,7 @@ async def test_every_command_of_the_sheet_does_what_the_sheet_says(tmp_path: Pat
 
         def board(tpm: Swtpm, state: str) -> None:
             footage = {"keystore": "tpm2", "tcti": tpm.tcti, "boot_pcrs": [7]}
-            write_settings(at.config, pole={"state_directory": state}, footage=footage, a=a, b=b)
+            write_settings(config, pole={"state_directory": state}, footage=footage, a=a, b=b)
 
         board(first, "state")
         provision, show, copy = sheet[2]
@@ -139,11 +68,11 @@ async def test_every_command_of_the_sheet_does_what_the_sheet_says(tmp_path: Pat
 
         await TpmTools(first.tcti).call("pcrextend", f"7:sha256={'ab' * 32}")  # the boot chain was updated
         with pytest.raises(KeystoreError, match="E-KEY-BOOT"):
-            await secret_of(at.config)
+            await secret_of(config)
         for command in sheet[4]:
             at.type(command)
         assert not (desk / "owner.pem").exists()
-        assert await secret_of(at.config) is None  # nothing was recorded yet, and the chip says so again
+        assert await secret_of(config) is None  # nothing was recorded yet, and the chip says so again
 
         board(second, "state")  # another board, the old disk
         assert "E-KEY-CHIP" in at.type(provision, ends=1)

@@ -1,12 +1,14 @@
 """Fourteen days of sealed chunks: how long opening, listing, checking, holding, sweeping take, in what memory.
 
-Knows:  the production store, table, checker and retention; small age files, one a chunk.
+Knows:  the production store, table, ledger, checker and retention; small age files, one a chunk; a hundred holds as
+        the ledger's lines, among one line a minute.
 Never:  a timing without a plain walk over the same files beside it.
 Leaves: one JSON object a number of cameras.
 
     python -m tools.benchmark.store [--cameras 1 --cameras 4 --cameras 16] [--days 14]
 
-A store holds one camera; "four cameras' worth" is four times the chunks in the same minutes.
+"ledger" is opening it; "hold" reads the holds from it and judges every minute by them. A store holds one camera; "four
+cameras' worth" is four times the chunks in the same minutes.
 """
 
 from __future__ import annotations
@@ -29,13 +31,18 @@ from rich.console import Console
 from rich.table import Table
 
 from firmware.drivers.keystore_software import SoftwareKeystore
+from firmware.drivers.signer_software import SoftwareSigner
 from firmware.footage.fsck import Checker
+from firmware.footage.holds import LedgerHolds
 from firmware.footage.manifest import ChunkEntry, ClockEntry, Manifest, Origin, sha256_of
 from firmware.footage.ports import MintedEpoch
-from firmware.footage.retention import Hold, due
+from firmware.footage.retention import due
 from firmware.footage.store import Store
 from firmware.footage.table import EpochTable
-from firmware.ground.clock import NS_PER_MINUTE, MinuteNumber
+from firmware.ground import ledger_lines
+from firmware.ground.clock import NS_PER_MINUTE, MinuteNumber, SystemClock
+from firmware.ground.ledger import Ledger
+from firmware.ground.ledger_events import Value
 from firmware.ground.log import Log
 
 FIRST: Final = MinuteNumber(29_900_000)
@@ -93,6 +100,7 @@ async def build(folder: Path, cameras: int, days: int) -> None:
             origin=ORIGIN, epoch=epoch, recovered=False, chunks=tuple(entries), gaps=(), clock=CLOCK
         )  # fmt: skip
         (hour / f"{epoch}.manifest.json").write_bytes(manifest.encoded())
+    _write_ledger(folder / "ledger", days)
     table = _table(folder)
     await table.load(FIRST)
     minted = [
@@ -100,6 +108,25 @@ async def build(folder: Path, cameras: int, days: int) -> None:
         for epoch in range(FIRST, FIRST + days * MINUTES_A_DAY)
     ]
     await table.rewrite([], minted, FIRST)
+
+
+def _write_ledger(folder: Path, days: int) -> None:
+    """Write one line a minute, then the holds: every second stretch of twenty minutes of the first days."""
+    folder.mkdir()
+    end, chain, digest = FIRST + days * MINUTES_A_DAY, ledger_lines.NO_CHAIN, "0" * 64
+    told: list[tuple[int, str, dict[str, Value]]] = [
+        (epoch, "minute.sealed", {"epoch": epoch, "manifest": digest}) for epoch in range(FIRST, end)
+    ]
+    for number in range(HOLDS):
+        first = FIRST + 40 * number
+        span: dict[str, Value] = {"first_epoch": first, "last_epoch": first + 19, "ends_epoch": 2 * end}
+        act: dict[str, Value] = {"number": number + 1, "by": "manager", "act": digest, "at": 0, "clock": "proven"}
+        placed = {**act, **span, "hold": number + 1, "kind": "confirmed", "living_from": FIRST}
+        told.append((end, "hold.placed", placed))
+    with (folder / "lines.jsonl").open("wb") as file:
+        for index, (epoch, event, fields) in enumerate(told):
+            line, chain = ledger_lines.compose(index, epoch * NS_PER_MINUTE, event, fields, chain)
+            file.write(line + b"\n")
 
 
 async def measured(folder: Path, days: int) -> dict[str, Any]:
@@ -121,12 +148,11 @@ async def measured(folder: Path, days: int) -> dict[str, Any]:
     recorded = timed("list", store.recorded)
     checker = Checker(store, frozenset(table.epochs()), ORIGIN, CLOCK, MinuteNumber(last - 9), lambda *_: None)
     findings = timed("fsck", checker.check)
-    holds = [
-        Hold(MinuteNumber(FIRST + 40 * number), MinuteNumber(FIRST + 40 * number + 19), last * NS_PER_MINUTE * 2)
-        for number in range(HOLDS)
-    ]
+    signer = SoftwareSigner(folder / "keystore" / "ledger.key", "bench.example/sp03")
+    ledger = timed("ledger", lambda: Ledger.open(folder / "ledger", signer, SystemClock(), mend=False))
+    holds = LedgerHolds(ledger, folder / "ledger", 336)
     now_ns = (FIRST + 336 * 60) * NS_PER_MINUTE
-    drop = timed("hold", lambda: due(table.epochs(), holds, now_ns, retention_hours=336))
+    drop = timed("hold", lambda: due(table.epochs(), holds(), now_ns, retention_hours=336))
     began = time.perf_counter()
     await table.rewrite(drop, [], last)
     await asyncio.to_thread(store.remove, drop)
@@ -155,13 +181,25 @@ def _table(folder: Path) -> EpochTable:
 
 def _print(rows: list[dict[str, Any]]) -> None:
     table = Table(title="14 days of 8,640 chunks: seconds, and in brackets times a plain walk", title_justify="left")
-    for column in ("cameras", "files", "walk", "open", "list", "fsck", "hold", "sweep", "minutes swept", "peak MiB"):
+    for column in (
+        "cameras",
+        "files",
+        "walk",
+        "open",
+        "list",
+        "fsck",
+        "ledger",
+        "hold",
+        "sweep",
+        "minutes swept",
+        "peak MiB",
+    ):
         table.add_column(column, justify="right")
     for row in rows:
         walk = row["seconds"]["plain_walk"]
         cells = [
             f"{row['seconds'][what]:.2f} ({row['seconds'][what] / walk:.1f})"
-            for what in ("open", "list", "fsck", "hold", "sweep")
+            for what in ("open", "list", "fsck", "ledger", "hold", "sweep")
         ]
         table.add_row(
             str(row["cameras"]),

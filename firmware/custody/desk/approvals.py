@@ -61,9 +61,11 @@ async def _prove(checked: CheckedBundle, signatures: Signatures, listed: Mapping
     if who is None:
         raise _unapproved("manager and chief have not both approved it", checked)
     for account in sorted(keys) if listed is not None else ():
-        if (listed or {}).get(account) != keys[account]:
+        mine = (listed or {}).get(account)
+        if mine != keys[account]:
+            how = "is not on" if mine is None else "has another key by"
             raise CaseError(
-                "E-CASE-OFFICERS", f"{account} has not that key by the office's own list", where=checked.where,
+                "E-CASE-OFFICERS", f"{account} {how} the office's own list", where=checked.where,
                 todo="hand nothing out: find out who founded this pole's office, and when", clause="7.2(1)",
             )  # fmt: skip
     manager, chief = who
