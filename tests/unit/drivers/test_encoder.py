@@ -110,3 +110,10 @@ def test_a_film_that_does_not_fit_is_refused_by_its_buffer() -> None:
     with pytest.raises(ChunkRefused, match="SIZE"):
         for place, packet in enumerate(encode(40)):
             muxer.add(packet, place * STEP, keyframe=starts_alone(packet))
+
+
+def test_the_profile_is_one_that_every_player_plays() -> None:
+    """Main (77), by the profile_idc of the sequence parameter set (ITU-T H.264, 7.3.2.1.1)."""
+    packet = encode(1)[0]
+    parameters = packet[packet.index(b"\x00\x00\x01\x67") + 4 :]
+    assert parameters[0] == 77

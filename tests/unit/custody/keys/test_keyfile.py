@@ -146,3 +146,11 @@ def test_wrong_words_damage_and_unprotected_keys_are_told_apart(
 def test_a_name_is_a_code(name: str) -> None:
     with pytest.raises(KeystoreError, match="code, not a person"):
         officers.new_key(name, NOW_NS)
+
+
+def test_a_busy_machine_is_no_wrong_passphrase(key_file: Path, key: officers.NewKey) -> None:
+    """The file's own work factor is made one that no machine would take on; age says so before it tries."""
+    lines = key_file.read_bytes().split(b"\n")
+    stanza = lines[1].rsplit(b" ", 1)[0] + b" 40"
+    key_file.write_bytes(b"\n".join([lines[0], stanza, *lines[2:]]))
+    assert code_of(key_file, key.passphrase) == "E-KEY-BUSY"
