@@ -9,6 +9,7 @@ Clauses: 7.3(1)2 (provable years later), 7.3(1)3.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -59,7 +60,7 @@ class ActFiles:
 
     def beyond(self, number: int) -> tuple[int, ...]:
         """Return the numbers after ``number`` of which there is anything."""
-        return tuple(sorted({found for found in map(_number, self._files()) if found is not None and found > number}))
+        return tuple(sorted({found for found in map(_number, self._names()) if found is not None and found > number}))
 
     def set_aside(self, number: int) -> tuple[Path, ...]:
         """Move what there is of act ``number`` to ``aside/``, durably; return the new places. Raises CaseError."""
@@ -80,15 +81,20 @@ class ActFiles:
             ) from None  # fmt: skip
         return tuple(moved)
 
-    def _files(self) -> list[Path]:
-        return sorted(self.folder.glob("*.*")) if self.folder.is_dir() else []
+    def _names(self) -> list[str]:
+        try:
+            return os.listdir(self.folder)  # noqa: PTH208  # names only: this is read before every act
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
     def _of(self, number: int) -> list[Path]:
-        return [path for path in self._files() if _number(path) == number]
+        return [self.folder / name for name in sorted(self._names()) if _number(name) == number]
 
 
-def _number(path: Path) -> int | None:
-    head = path.name.split(".")[0]
+def _number(name: str) -> int | None:
+    head, dot, _ = name.partition(".")
+    if not dot:
+        return None
     return int(head) if len(head) == _DIGITS and head.isascii() and head.isdigit() else None
 
 
