@@ -14,12 +14,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from firmware.footage.manifest import ChunkEntry, ClockEntry, Manifest, Origin
 from firmware.footage.store import CHUNK_NAME, DAMAGED, HOUR_NAME, MANIFEST_NAME, Store, is_age_file, store_errors
+from firmware.footage.untold import NEWEST
 from firmware.ground.clock import MinuteNumber
 from firmware.ground.errors import StoreError
 
@@ -32,7 +33,8 @@ class Findings:
 
     ``keyless``: epochs with files but without a key (an erasure that a crash interrupted: the caller finishes it);
     ``recovered``: ``(epoch, manifest SHA-256)`` written anew; ``damaged``: ``(epoch, sequence)`` of chunks that are
-    missing or not what their manifest says; ``bad_manifests``: epochs whose manifest was unreadable.
+    missing or not what their manifest says, or lie beside an old minute that tells of no such chunk;
+    ``bad_manifests``: epochs whose manifest was unreadable.
     """
 
     removed_parts: int = 0
@@ -65,10 +67,11 @@ class Checker:
         findings = Findings()
         with store_errors("E-STORE-READ", self.store.folder):
             self._clear_top(findings)
+            newest = set(self.store.recorded()[-NEWEST:])
             for hour in self.store.hours():
                 for epoch, sizes in sorted(self._hour(hour, findings).items()):
                     if epoch in self.keyed:
-                        self._epoch(epoch, sizes, findings)
+                        self._epoch(epoch, sizes, findings, adopting=epoch in newest)
                     else:
                         findings.keyless.append(epoch)
         return findings
@@ -99,23 +102,38 @@ class Checker:
                     sizes[int(chunk["sequence"])] = entry.stat(follow_symlinks=False).st_size
         return found
 
-    def _epoch(self, epoch: MinuteNumber, sizes: dict[int, int], findings: Findings) -> None:
+    def _epoch(self, epoch: MinuteNumber, sizes: dict[int, int], findings: Findings, *, adopting: bool) -> None:
         manifest = self._manifest(epoch, findings)
         listed = {chunk.sequence: chunk for chunk in manifest.chunks} if manifest else {}
         bad = [sequence for sequence in listed if self._is_bad(epoch, listed[sequence], sizes)]
         unlisted = [sequence for sequence in sizes if sequence not in listed]
+        if manifest and not adopting:
+            self._set_strangers_aside(epoch, unlisted, findings)
+            sizes = {sequence: size for sequence, size in sizes.items() if sequence in listed}
+            unlisted = []
         bad += [sequence for sequence in unlisted if not self._is_age(epoch, sequence)]
         for sequence in sorted(bad):
-            self.on_damage(epoch, sequence)  # 7.3(1)3: said first, done second
-            findings.damaged.append((epoch, sequence))
-            if sequence in sizes:
-                self.store.set_aside(self.store.chunk_path(epoch, sequence))
+            self._set_chunk_aside(epoch, sequence, findings, there=sequence in sizes)
         if bad or unlisted or manifest is None:
             if manifest and bad:
                 self.store.set_aside(self.store.manifest_path(epoch))
             good = sorted((set(sizes) | set(listed)) - set(bad))
             entries = tuple(listed.get(sequence) or self._adopted(epoch, sequence, sizes) for sequence in good)
             findings.recovered.append((epoch, self._write(epoch, entries, manifest)))
+
+    def _set_strangers_aside(self, epoch: MinuteNumber, sequences: Iterable[int], findings: Findings) -> None:
+        """Refuse chunks that came beside a minute long sealed: they must gain no line that vouches for them.
+
+        No crash left them there, and whoever knows the minute's public half can make them.
+        """
+        for sequence in sorted(sequences):
+            self._set_chunk_aside(epoch, sequence, findings, there=True)
+
+    def _set_chunk_aside(self, epoch: MinuteNumber, sequence: int, findings: Findings, *, there: bool) -> None:
+        self.on_damage(epoch, sequence)  # 7.3(1)3: said first, done second
+        findings.damaged.append((epoch, sequence))
+        if there:
+            self.store.set_aside(self.store.chunk_path(epoch, sequence))
 
     def _manifest(self, epoch: MinuteNumber, findings: Findings) -> Manifest | None:
         try:

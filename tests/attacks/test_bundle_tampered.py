@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import random
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -117,14 +118,30 @@ def test_a_flipped_byte_in_each_member_is_refused_and_the_member_named(case: Cas
             assert name in str(error) or name in (index.INDEX, index.NOTE, index.POLE_KEY), (name, at)
 
 
-def test_a_copy_cut_at_any_block_is_refused_as_half(case: Case) -> None:
-    whole = case.path.read_bytes()
-    end = len(whole.rstrip(b"\0"))
-    for length in range(0, end, 512):
+def boundaries(path: Path) -> set[int]:
+    """Where each member's header and content begin, and where the last one's ends."""
+    with tarfile.open(path) as tar:
+        members = tar.getmembers()
+    return {
+        place for member in members for place in (member.offset, member.offset_data, member.offset_data + member.size)
+    }
+
+
+def test_a_bundle_copied_half_is_refused_and_says_so(case: Case) -> None:
+    """Cut at every member's beginning and end, a byte before, a byte after, at every block and at random places."""
+    whole, dice = case.path.read_bytes(), random.Random(7)  # noqa: S311 - where to cut is no secret
+    last = max(boundaries(case.path))
+    places = {place + off for place in boundaries(case.path) for off in (-1, 0, 1)} | set(range(0, last, 512))
+    places |= {dice.randrange(last) for _ in range(200)}
+    for length in sorted(place for place in places if 0 <= place < last):
         case.path.write_bytes(whole[:length])
-        assert case.fault().code == "E-CASE-HALF"
-    case.path.write_bytes(whole[: end - 1])
-    case.fault()
+        error = case.fault()
+        assert (error.code, "only a part was copied" in error.what, error.clause) == ("E-CASE-HALF", True, "7.3(1)3")
+    for length in range(last, len(whole)):  # of the last member's padding and the archive's end, nothing is missed
+        case.path.write_bytes(whole[:length])
+        if length % 512:
+            assert case.fault().code == "E-CASE-HALF"
+            break
 
 
 def test_each_missing_member_is_named(case: Case) -> None:

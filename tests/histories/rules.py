@@ -6,6 +6,7 @@ Wrong steps are drawn as well: they must be refused.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
@@ -66,16 +67,18 @@ async def after_crash(
 
 async def play(world: World, draw: Draw, work: Any, *, percent: int = 4, most: int = 40) -> bool:
     """Do ``work`` with a chance of a power cut in it; tell whether it came to its end."""
-    if await world.deed(work, cut_of(draw, percent, most)) is PowerCut:
-        await after_crash(world, draw)
-        return False
-    return True
+    with contextlib.closing(work):  # a driver may end a history in the middle of a draw
+        if await world.deed(work, cut_of(draw, percent, most)) is not PowerCut:
+            return True
+    await after_crash(world, draw)
+    return False
 
 
 async def do_act(world: World, draw: Draw, act: AnyAct, apply: Apply, *, allowed: bool) -> None:
     forged = draw.chance(3)
     work = world.act(act, allowed=allowed, forged=forged)
-    outcome = await world.deed(work, cut_of(draw, 2, 20))
+    with contextlib.closing(work):
+        outcome = await world.deed(work, cut_of(draw, 2, 20))
     if outcome is PowerCut:
         await after_crash(world, draw, act, apply, allowed=allowed and not forged)
     elif outcome:
@@ -116,8 +119,8 @@ async def start_again(world: World, draw: Draw) -> None:
 
 async def cut_while_starting(world: World, draw: Draw) -> None:
     """A start that is itself cut, then a good one."""
-    work = world.start()
-    if await world.deed(work, (draw.number(1, 25), draw.chance(50))) is not PowerCut:
+    cut = draw.number(1, 25), draw.chance(50)
+    if await world.deed(world.start(), cut) is not PowerCut:
         world.model.swept()
     await after_crash(world, draw)
 
@@ -357,7 +360,8 @@ async def bundle(world: World, draw: Draw, number: str) -> None:
     out = world.folder / "out" / f"{world.bundles}.tar"
     world.bundles += 1
     model.bundling = case if may and there else None
-    made = await world.deed(world.bundle(number, out), cut_of(draw, 15, 40))
+    cut = cut_of(draw, 15, 40)
+    made = await world.deed(world.bundle(number, out), cut)
     if made is PowerCut:
         await after_crash(world, draw)
     else:

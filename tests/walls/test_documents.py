@@ -65,6 +65,34 @@ def test_links_and_paths_exist(document: Path) -> None:
     assert missing == []
 
 
+def played_attacks() -> dict[str, list[str]]:
+    """Return the tests that each line of THREATS' table of attacks names."""
+    table = (ROOT / "firmware/THREATS.md").read_text("utf-8").partition("## Attack by attack")[2].partition("\n## ")[0]
+    rows = [line.split("|") for line in table.splitlines() if line.startswith("| ") and "`tests/" in line]
+    return {row[1].strip(): re.findall(r"`(tests/[^`]+)`", row[2]) for row in rows}
+
+
+@pytest.mark.parametrize(("attack", "named"), sorted(played_attacks().items()))
+def test_each_attack_names_a_test_that_is_there(attack: str, named: list[str]) -> None:
+    assert named, attack
+    for test in named:
+        path, _, function = test.partition("::")
+        tree = ast.parse((ROOT / path).read_text("utf-8"))
+        there = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+        assert function in there, test
+
+
+def test_no_attack_of_the_acceptance_is_left_out() -> None:
+    said = " ".join(played_attacks())
+    for word in (
+        "stolen disk", "stolen pole", "custodian alone", "dishonest single officer", "edited ledger",
+        "replayed old epoch table", "replaced TPM", "torn NV write", "spoofed clock", "forged chunk",
+        "silently added officer recipient", "recipient after expiry", "forged approval", "swapped scope after approval",
+        "power cut", "bundle copied half",
+    ):  # fmt: skip
+        assert word in said, word
+
+
 def names(text: str, clause: str) -> bool:
     """Tell whether ``text`` names ``clause`` or a part of it: 5.2(1) names 5.2, and 16.2 does not name 6.2."""
     return bool(re.search(rf"(?<![\d.(]){re.escape(clause)}(?=[(,.:; \n]|$)(?!\.\d)", text))

@@ -124,7 +124,9 @@ def reading(path: Path) -> Iterator[Reader]:
     except OSError as error:
         raise refused("E-CASE-BUNDLE", f"cannot read: {error.strerror}", str(path)) from None
     except tarfile.TarError:
-        raise refused("E-CASE-HALF", "this is no whole tar file", str(path)) from None
+        raise refused(
+            "E-CASE-HALF", "this is no whole tar file: nothing was copied, or only a part was copied", str(path)
+        ) from None
 
 
 def refused(code: str, what: str, where: str) -> CaseError:

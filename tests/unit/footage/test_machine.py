@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -294,9 +293,5 @@ def settings_of(examples: int, steps: int, *, shrink: bool = False) -> hypothesi
 
 
 def test_histories() -> None:
-    run_state_machine_as_test(PoleMachine, settings=settings_of(10, 12))
-
-
-@pytest.mark.long
-def test_long_histories() -> None:
-    run_state_machine_as_test(PoleMachine, settings=settings_of(400, 50, shrink=True))
+    """Few: this one has real threads, the real clerk and four hours of keys. ``tests/histories`` has the volume."""
+    run_state_machine_as_test(PoleMachine, settings=settings_of(6, 12))
