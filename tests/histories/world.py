@@ -158,6 +158,7 @@ class World:
         self.ratchet_least_ns = 0
         self.seen_ns = self.machine_ns
         self.before_look: tuple[int, int | None] = self.seen_ns, None
+        self.offered_until_ns: int | None = None
         self.open_chunk: tuple[int, int] | None = None
         self.bundle_error: CaseError | None = None
         self.tables: dict[str, tuple[bytes, bytes, bytes, frozenset[int]]] = {}
@@ -248,7 +249,7 @@ class World:
             utc_ns = FIRST * MINUTE_NS - DAY_NS if rtc_lost else self.clock.utc_ns() + off_minutes * MINUTE_NS
             self.clock = SimulatedClock(utc_ns, boot_id=f"boot-{self.boots}")
             self.model.proven_until_ns, self.seen_ns = None, self.machine_ns
-            self.before_look = self.seen_ns, None
+            self.before_look, self.offered_until_ns = (self.seen_ns, None), None
             ratchet_ns = read_ratchet(self.state / "footage" / "clock.ratchet")
             assert ratchet_ns <= highest_ns, "the ratchet runs ahead"
             assert ratchet_ns >= self.ratchet_least_ns, "the ratchet was not kept"
@@ -260,6 +261,9 @@ class World:
         self.model.go_on(self.parts.trust.now_ns())
         if not cold and abs(self.parts.trust.seen_machine_ns - self.before_look[0]) < 2 * NS_PER_SECOND:
             self.seen_ns, self.model.proven_until_ns = self.before_look  # killed before it wrote down what it saw
+        if self.parts.trust.settled and self.offered_until_ns is not None:
+            self.model.proven_until_ns = self.offered_until_ns  # killed when the proof was taken and shown
+        self.offered_until_ns = None
 
     # ---- deeds
 
@@ -305,6 +309,8 @@ class World:
         self.seen_ns = self.machine_ns
         if stepped:
             self.model.proven_until_ns = None
+        elif self.network.answers:
+            self.offered_until_ns = boot_ns + DAY_NS
         await self.keeper.look()
         if self.network.answers and not stepped and trust.state.proven:
             self.model.proven_until_ns = boot_ns + DAY_NS
@@ -315,7 +321,7 @@ class World:
         assert 0 <= gained_ns <= self.allowance_ns, "the line leapt, or ran back"
         self.allowance_ns -= gained_ns
         self.model.go_on(self.model.line_ns + gained_ns)
-        self.before_look = self.seen_ns, self.model.proven_until_ns
+        self.before_look, self.offered_until_ns = (self.seen_ns, self.model.proven_until_ns), None
         if trust.settled and not was_settled:
             self.model.swept()
         await self.look()
