@@ -109,7 +109,9 @@ class Office:
         if not self.options.as_json:
             typer.echo(sentence, err=True)
         self._ask(act)
-        facts: Facts = {"what": what, "pole": self.pole, "afterwards": sentence, "sha256": act.sha256()}
+        facts: Facts = {"what": what, "pole": self.pole, "sha256": act.sha256()}
+        if self.options.as_json:  # everybody else has just read it
+            facts["afterwards"] = sentence
         if self.options.draw_up is not None:
             return facts | await self._drawn_up(act, self.options.draw_up)
         return facts | facts_of(await self.sign_and_submit(act))

@@ -22,6 +22,8 @@ from firmware.custodian.bundles import summary_of
 from firmware.custodian.case_facts import case_facts, refuse_without_bundle
 from firmware.custodian.commands import acting, lines_of, reading
 from firmware.custodian.holds import refuse_existing
+from firmware.custodian.japanese import in_japanese
+from firmware.custodian.language import language
 from firmware.custodian.scopes import (
     Authority,
     Camera,
@@ -37,6 +39,7 @@ from firmware.custodian.scopes import (
 )
 from firmware.custody.bundle.making import describe, look, make_bundle
 from firmware.custody.bundle.span import Span
+from firmware.custody.languages import Language
 from firmware.custody.office.acts import (
     AnyAct,
     CaseApproved,
@@ -257,7 +260,7 @@ def _dossier(office: Office, number: str, typed: str) -> tuple[Facts, str]:
     sha256 = typed or dossier_of(known, office.register.recipients, office.pole).sha256()
     facts = case_facts(office, known)
     if not office.options.as_json:
-        typer.echo(lines_of(facts), err=True)
+        typer.echo(in_japanese(facts) if language() is Language.JA else lines_of(facts), err=True)
     return {"case": number, "dossier": sha256}, sha256
 
 

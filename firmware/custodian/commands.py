@@ -71,12 +71,15 @@ def reading(app: typer.Typer, name: str, what: str) -> Callable[[Callable[..., A
 
 def lines_of(facts: Facts) -> str:
     """Return facts as lines of a label and a value."""
-    return "\n".join(f"{key:<13}{_flat(value)}" for key, value in facts.items())
+    width = max([13, *(len(key) + 2 for key in facts)])
+    return "\n".join(f"{key:<{width}}{_flat(value)}" for key, value in facts.items())
 
 
 def _flat(value: object) -> str:
     if isinstance(value, list):
-        return ", ".join("/".join(item) if isinstance(item, list) else str(item) for item in value) or "-"
+        return ", ".join("/".join(item) if isinstance(item, list) else _flat(item) for item in value) or "-"
+    if isinstance(value, dict):
+        return " ".join(_flat(part) for part in value.values() if part not in (None, [], "")) or "-"
     return "-" if value is None else str(value)
 
 

@@ -30,7 +30,7 @@ def refusal_in_japanese(error: PoleError) -> str:
 def _lines(facts: Mapping[str, object], depth: int) -> list[str]:
     found = list[str]()
     for key, value in facts.items():
-        label, indent = LABELS.get(key, key), "  " * depth
+        label, indent = LABELS.get(key) or WORDS.get(key, key), "  " * depth
         if isinstance(value, Mapping):
             found += [f"{indent}{label}:", *_lines(value, depth + 1)]
         elif isinstance(value, Sequence) and not isinstance(value, str):

@@ -16,9 +16,12 @@ from typing import Annotated
 import typer
 
 from firmware.custodian.answers import Json, answering
+from firmware.custodian.labels_ja import LABELS
+from firmware.custodian.language import language
 from firmware.custodian.pole_folder import CONFIG, Config, State, refuse_on_a_pole, settings_of
 from firmware.custody.keys import keyfile
 from firmware.custody.keys.pole_key import PoleKey
+from firmware.custody.languages import Language
 from firmware.drivers.pole_keys import open_pole_keys
 from firmware.ground import note
 from firmware.ground.clock import SystemClock
@@ -57,4 +60,8 @@ def pole_key(*, config_folder: Config = CONFIG, state: State = None, as_json: Js
         _, signer = asyncio.run(open_pole_keys(footage, folder, pole.ledger_origin, Log(), pole.profile))
         text = note.verifier_text(signer.name, signer.algorithm, signer.public_key)
         key = PoleKey.parse(text, where="the pole")
-        answer({"pole_key": text, "fingerprint": key.fingerprint()}, f"{text}\nfingerprint  {key.fingerprint()}")
+        if as_json:
+            answer({"pole_key": text, "fingerprint": key.fingerprint()}, "")
+        else:  # the first line is the key's file in every language: pole-key > sp03.vkey
+            label = LABELS["fingerprint"] if language() is Language.JA else "fingerprint"
+            typer.echo(f"{text}\n{label}  {key.fingerprint()}")

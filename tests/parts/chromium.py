@@ -47,3 +47,18 @@ def dropped(page: Page, folder: Path) -> str:
         session.send("Input.dispatchDragEvent", {"type": kind, **place, "data": data})
     page.wait_for_selector("#verdict.good, #verdict.bad, #verdict.doubt")
     return page.get_attribute("#verdict", "class") or ""
+
+
+def played(page: Page, film: Path) -> tuple[float, int]:
+    """Play a film for a moment; return how far (seconds) and how many pictures were shown."""
+    page.goto(film.as_uri())
+    seconds, pictures = page.evaluate(
+        """async () => {
+            const video = document.querySelector('video');
+            video.muted = true;
+            await video.play();
+            await new Promise(done => setTimeout(done, 700));
+            return [video.currentTime, video.getVideoPlaybackQuality().totalVideoFrames];
+        }"""
+    )
+    return float(seconds), int(pictures)

@@ -19,7 +19,7 @@ PROMPT: Final = re.compile(
     r'(?:Enter passphrase(?: for identity file)?(?: "(?P<file>[^"]*)")?:'
     r"|Type (?P<word>\S+) to go on:?"
     r"|進めるには (?P<japanese>\S+) と入力してください:?"
-    r"|Nine words of group .'s key (?P<key>\S+?):) *$"
+    r"|Nine words of group .'s key (?P<key>\S+?): ) *$"  # its last space comes once typing is not thrown away any more
 )
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -90,6 +90,8 @@ class Terminal:
             if prompt := PROMPT.search(_COLOURS.sub("", fresh.decode("utf-8", "ignore"))):
                 os.write(main, (self._reply(prompt, command) + "\n").encode())
                 fresh = b""
+        if time.monotonic() >= until:
+            process.kill()
         process.wait(self.seconds)  # before the terminal goes: that would hang up on it
         os.close(main)
         return screen.decode("utf-8", "replace")

@@ -9,7 +9,7 @@ Clauses: 7.1(3) (days really kept), 7.1(4) (holds that end), 7.3(1)2 (recipients
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -168,10 +168,13 @@ def as_facts(poles: Sequence[PoleFacts | Unread], now_ns: int, language: Languag
         "poles": [{"pole": facts.pole, **_row(facts, now_ns)} for facts in known],
         "unread": [file.file for file in poles if isinstance(file, Unread)],
         "todo": [
-            {**asdict(todo), "within": todo.within, "says": WORDS[language][f"todo_{todo.code}"]}
+            {
+                "days": todo.days, "within": todo.within, "pole": todo.pole, "code": todo.code,
+                "says": WORDS[language][f"todo_{todo.code}"], "about": todo.what or None,
+            }
             for todo in todos(known, now_ns)
         ],
-    }
+    }  # fmt: skip
 
 
 def japan(utc_ns: int) -> str:

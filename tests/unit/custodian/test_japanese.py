@@ -13,7 +13,11 @@ from typer.testing import CliRunner
 from firmware import custodian
 from firmware.custodian.errors_ja import ERRORS_JA
 from firmware.custodian.japanese import in_japanese, refusal_in_japanese
-from firmware.custodian.labels_ja import LABELS
+from firmware.custodian.labels_ja import LABELS, WORDS
+from firmware.custody.office.authority import ACTS
+from firmware.custody.office.case_stages import NEXT, Stage
+from firmware.custody.office.fields import Basis, Instrument, RecipientKind, Role
+from firmware.footage.manifest import GapReason
 from firmware.ground.errors import CaseError
 
 ROOT = Path(__file__).parents[3] / "firmware"
@@ -70,7 +74,12 @@ def test_every_fact_has_a_label() -> None:
     assert fact_keys() - set(LABELS) == set()
 
 
-@pytest.mark.parametrize("texts", [ERRORS_JA, LABELS])
+def test_every_code_an_officer_reads_has_a_word() -> None:
+    codes = {*ACTS, *NEXT.values(), *Stage, *Basis, *Instrument, *RecipientKind, *Role, *GapReason}
+    assert {str(code) for code in codes} - set(WORDS) == set()
+
+
+@pytest.mark.parametrize("texts", [ERRORS_JA, LABELS, WORDS])
 def test_japanese_is_japanese(texts: dict[str, str]) -> None:
     assert [key for key, text in texts.items() if not JAPANESE.search(text)] == []
 
