@@ -14,7 +14,7 @@ import os
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -59,6 +59,8 @@ PACKET_BYTES: Final = 512 * 1024
 VERSION: Final = "0.1.0"
 NOT_AGAIN: Final = frozenset({"E-CAMERA-WIPE", "E-CAMERA-LEAK", "E-CAMERA-STUCK"})
 """After these a house stays down (5.2(1)): a slot could not be erased; a library's thread cannot be ended."""
+A_NEW_START: Final = frozenset({f"E-LEDGER-{how}" for how in ("EDITED", "DROPPED", "REORDERED", "CUT", "REWRITTEN")})
+"""After these the whole pole ends: a start succeeds a damaged ledger; until then nothing is erased (7.1(3))."""
 FOR_EVER: Final = RestartBudget(restarts=1_000_000)
 ONCE: Final = RestartBudget(restarts=0)
 
@@ -81,6 +83,7 @@ class Pole:
     report: PoleReport
     health: Health
     budget: RestartBudget
+    broken: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def work(self, camera: Camera) -> None:
         """Run until ``camera`` ends or the task is cancelled; then close the last minute and seal the last chunk.
@@ -121,14 +124,16 @@ class Pole:
         """Run the camera while the lamp burns; the one ends with the other (6.1(2), 7.1(2))."""
         filming = asyncio.create_task(self._house("camera", lambda: self._once(camera)))
         watching = asyncio.create_task(watch_lamp(self.lamp, self.clock))
+        breaking = asyncio.create_task(self.broken.wait())
+        tasks: tuple[asyncio.Task[None] | asyncio.Task[bool], ...] = (filming, watching, breaking)
         try:
-            await asyncio.wait((filming, watching), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if watching.done():
                 watching.result()
         finally:
-            filming.cancel()
-            watching.cancel()
-            await uncut(_all_done((filming, watching)))
+            for task in tasks:
+                task.cancel()
+            await uncut(_all_done(tasks))
 
     async def _once(self, camera: Camera) -> None:
         try:
@@ -191,7 +196,9 @@ class Pole:
                 await house()
             except PoleError as error:
                 down.append(asyncio.create_task(_overwrite_all(pool)))
-                if error.code not in NOT_AGAIN:
+                if error.code in A_NEW_START:
+                    self.broken.set()
+                if error.code not in NOT_AGAIN | A_NEW_START:
                     raise
                 self.health.fell(name, error.code, for_good=True)
 
@@ -387,6 +394,6 @@ async def _overwrite_all(pool: SlotPool) -> None:
                 pass
 
 
-async def _all_done(tasks: Sequence[asyncio.Task[None]]) -> None:
+async def _all_done(tasks: Sequence[asyncio.Task[None] | asyncio.Task[bool]]) -> None:
     if tasks:
         await asyncio.wait(tasks)

@@ -98,6 +98,8 @@ async def _run(settings: Settings, video: Path | None) -> None:
         )
         camera = _video(pole, video, None) if video else _pi_camera(pole, library)
         await pole.work(camera)
+        if pole.broken.is_set():
+            raise typer.Exit(1)  # systemd starts it anew, and that start succeeds the damaged ledger
         if pole.health.states["camera"].reason == "E-CAMERA-STUCK":
             os._exit(1)  # a thread of the camera's library hangs: nothing else ends it, and systemd starts anew
 

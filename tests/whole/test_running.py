@@ -89,6 +89,21 @@ def test_one_pole_a_state_directory_and_the_first_ends_in_good_order(config: Pat
     assert ledger(state, "minute.sealed")[-1]["epoch"] == manifest["epoch"]
 
 
+def test_a_ledger_cut_under_a_running_pole_ends_it_and_the_next_start_goes_on(config: Path, long_film: Path) -> None:
+    """7.1(3): a pole that only waited for its ledger to come back would erase nothing any more."""
+    lines = config / "state" / "ledger" / "lines.jsonl"
+    with running(config, long_film) as pole:
+        wait_for(lambda: heard(config, "counter.ready") and ledger(config / "state", "store.checked"), pole)
+        whole = lines.read_bytes().splitlines(keepends=True)
+        lines.write_bytes(b"".join(whole[:2]))
+        assert pole.wait(90) == 1  # at the next minute's line
+    assert [line["code"] for line in heard(config, "footage.stopped")] == ["E-LEDGER-CUT"]
+    assert "Traceback" not in (config / "log").read_text()
+    with running(config, long_film) as pole:
+        wait_for(lambda: heard(config, "ledger.succeeded"), pole)
+        wait_for(lambda: ledger(config / "state", "store.checked"), pole)
+
+
 def test_status_names_the_officers_the_keystore_and_its_age(config: Path, tmp_path: Path) -> None:
     state = config / "state"
     replay(tmp_path / "nothing.mp4", config)
