@@ -24,7 +24,8 @@ from firmware.drivers.jail_door import Door
 from firmware.drivers.litert import LoadedModel, load_model
 from firmware.drivers.model_manifest import Tensor, read_manifest
 from firmware.flow import region, wire
-from firmware.flow.decode import MODEL_HEIGHT, MODEL_WIDTH, Decoder, Quantised
+from firmware.flow.decode import HALF_HEIGHT, HALF_WIDTH, Decoder, Quantised
+from firmware.flow.form import FORMS
 from firmware.flow.observer import Head, Observer
 from firmware.flow.record import Dimension
 from firmware.flow.settings import FlowSettings
@@ -65,25 +66,26 @@ def main() -> None:
 def build_observer(models: Path, settings: FlowSettings) -> Observer:
     """Load what ``settings`` need from ``models``. Raises :class:`ModelError` and ConfigError."""
     manifest = read_manifest(models)
-    entry = manifest.for_task("persons")
+    entry = manifest.for_task("persons", settings.detector)
     if entry is None or entry.score_threshold is None:
-        raise _lacking(models, "persons")
+        raise _lacking(models, settings.detector or "persons")
     detector = load_model(models, entry)
+    form = FORMS[entry.input.shape]
     decoder = Decoder(
-        _quantised(detector.output_entry("heat")),
-        _quantised(detector.output_entry("box")),
+        form,
+        [_quantised(detector.output_entry(meaning)) for meaning in form.outputs],
         threshold=_threshold(entry.score_threshold, settings),
-        counted=region.mask(MODEL_HEIGHT, MODEL_WIDTH, settings.region_of_interest, settings.ignore),
+        counted=region.mask(HALF_HEIGHT, HALF_WIDTH, settings.region_of_interest, settings.ignore),
     )
     if not settings.attributes:
-        return Observer(detector, decoder)
+        return Observer(form, detector, decoder)
     estimator = manifest.for_task("attributes")
     if estimator is None or estimator.minimum_height_pixels is None:
         raise _lacking(models, "attributes")
     names = frozenset(dimension.value for dimension in settings.attributes)
     attributes = load_model(models, estimator, needed=names)
     heads = tuple(_head(attributes, dimension) for dimension in Dimension if dimension in settings.attributes)
-    return Observer(detector, decoder, attributes, heads, estimator.minimum_height_pixels)
+    return Observer(form, detector, decoder, attributes, heads, estimator.minimum_height_pixels)
 
 
 def _serve(

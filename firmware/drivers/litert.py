@@ -21,24 +21,21 @@ import numpy.typing as npt
 
 from firmware.drivers.model_manifest import Model, Tensor
 from firmware.drivers.tflite_file import Damaged, Graph, read_graph
-from firmware.flow.decode import BOX_SHAPE, HEAT_SHAPE
-from firmware.flow.tensors import ATTRIBUTE_SHAPE, CROPS, DETECTOR_SHAPE
+from firmware.flow.form import FORMS, MEANINGS
+from firmware.flow.tensors import ATTRIBUTE_SHAPE, CROPS
 from firmware.ground.errors import ModelError
 
 RUNTIMES: Final = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
 """Tried in this order: the second is the older name, for Edge TPU boards."""
 
-_SHAPES: Final[Mapping[str, Mapping[str, tuple[int, ...]]]] = {
-    "persons": {"picture": DETECTOR_SHAPE, "heat": HEAT_SHAPE, "box": BOX_SHAPE},
-    "attributes": {
-        "upper_bodies": ATTRIBUTE_SHAPE,
-        "sex": (CROPS, 2),
-        "age": (CROPS, 4),
-        "mask": (CROPS, 2),
-    },
+_ATTRIBUTES: Final[Mapping[str, tuple[int, ...]]] = {
+    "upper_bodies": ATTRIBUTE_SHAPE,
+    "sex": (CROPS, 2),
+    "age": (CROPS, 4),
+    "mask": (CROPS, 2),
 }
 _INPUTS: Final = {"persons": "picture", "attributes": "upper_bodies"}
-_REQUIRED: Final = {"persons": frozenset({"heat", "box"}), "attributes": frozenset[str]()}
+_REQUIRED: Final = {"persons": frozenset(MEANINGS), "attributes": frozenset[str]()}
 _PICTURE_SCALE: Final = 1 / 255
 _PICTURE_ZERO: Final = -128
 
@@ -138,7 +135,7 @@ def _read(path: Path) -> bytes:
 
 def _check_manifest(entry: Model, needed: frozenset[str]) -> None:
     """Compare what is listed with what this firmware's models may be."""
-    allowed = _SHAPES[entry.task]
+    allowed = _allowed(entry)
     meanings = [output.meaning for output in entry.output]
     for tensor in entry.output:
         if tensor.meaning not in allowed or tensor.meaning == _INPUTS[entry.task]:
@@ -150,6 +147,17 @@ def _check_manifest(entry: Model, needed: frozenset[str]) -> None:
         raise _refusal("E-MODEL-TENSOR", "input must have scale 1/255, zero point -128", entry.file, entry.input.name)
     if len(set(meanings)) != len(meanings) or not (_REQUIRED[entry.task] | needed) <= set(meanings):
         raise _refusal("E-MODEL-TENSOR", "an output is listed twice, or one that is needed is not", entry.file)
+
+
+def _allowed(entry: Model) -> Mapping[str, tuple[int, ...]]:
+    """Return the shape of every tensor that a model of this task may have; a detector's are those of its form."""
+    if entry.task == "attributes":
+        return _ATTRIBUTES
+    form = FORMS.get(entry.input.shape)
+    if form is None:
+        what = f"shape {list(entry.input.shape)} is not allowed"
+        raise _refusal("E-MODEL-TENSOR", what, entry.file, entry.input.name)
+    return {"picture": form.picture, **form.outputs}
 
 
 def _is_picture(tensor: Tensor) -> bool:

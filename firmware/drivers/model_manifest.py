@@ -17,18 +17,18 @@ Example::
     score_threshold = 0.4             # persons only
     [model.input]
     name = "serving_default_args_0:0" # as it stands in the file
-    shape = [1, 192, 320, 3]
+    shape = [1, 192, 384, 3]          # or [1, 288, 512, 3]
     dtype = "int8"
     scale = 0.00392156862745098
     zero_point = -128
-    meaning = "picture"               # attributes: "upper_bodies", shape [8, 64, 48, 3]
+    meaning = "picture"               # attributes: "upper_bodies", shape [8, 96, 72, 3]
     [[model.output]]
-    name = "StatefulPartitionedCall:0"
-    shape = [1, 24, 40, 1]
+    name = "serving_default_output_0_output"
+    shape = [1, 24, 48, 1]
     dtype = "int8"
     scale = 0.1
     zero_point = 0
-    meaning = "heat"                  # "heat" and "box"; attributes: "sex", "age", "mask"
+    meaning = "heat_8"                # and "box_8", "heat_16" ... "box_32"; attributes: "sex", "age", "mask"
     [model.measured]                  # any figures, published as they are
     person_recall = 0.9
 
@@ -58,7 +58,9 @@ class Tensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     dtype: Literal["int8"]
     scale: Annotated[float, msgspec.Meta(gt=0.0)]
     zero_point: Annotated[int, msgspec.Meta(ge=-128, le=127)]
-    meaning: Literal["picture", "upper_bodies", "heat", "box", "sex", "age", "mask"]
+    meaning: Literal[
+        "picture", "upper_bodies", "heat_8", "box_8", "heat_16", "box_16", "heat_32", "box_32", "sex", "age", "mask"
+    ]
     confidence: Probability | None = None
 
 
@@ -87,18 +89,19 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """All models of one directory; at most one for each task."""
+    """All models of one directory; of those for one task the first is taken unless another is asked for by name."""
 
     model: tuple[Model, ...]
 
     def __post_init__(self) -> None:
-        tasks = [model.task for model in self.model]
-        if len(set(tasks)) != len(tasks):
-            raise OutOfLaw("model", "two models for one task", clause="1", todo="keep one")
+        files = [model.file for model in self.model]
+        if len(set(files)) != len(files):
+            raise OutOfLaw("model", "one file is listed twice", clause="1", todo="keep one entry")
 
-    def for_task(self, task: Literal["persons", "attributes"]) -> Model | None:
-        """Return the model for ``task``; None if the directory has none."""
-        return next((model for model in self.model if model.task == task), None)
+    def for_task(self, task: Literal["persons", "attributes"], name: str | None = None) -> Model | None:
+        """Return the model for ``task`` (the one whose file is ``name``.tflite, if given); None if there is none."""
+        fitting = (model for model in self.model if model.task == task)
+        return next((model for model in fitting if name is None or model.file == f"{name}.tflite"), None)
 
 
 def read_manifest(directory: Path) -> Manifest:

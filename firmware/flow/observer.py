@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from firmware.flow.decode import Decoder, Quantised
+from firmware.flow.form import Form
 from firmware.flow.record import CATEGORIES, Dimension
 from firmware.flow.slice import MOST_PERSONS, SliceCounts
 from firmware.flow.tensors import CROPS, PICTURE_BYTES, AttributeInput, DetectorInput, Planes
@@ -30,7 +31,7 @@ class Network(Protocol):
         """Return the one input tensor, writable."""
 
     def output(self, meaning: str) -> npt.NDArray[np.int8]:
-        """Return the output tensor with that meaning (``heat``, ``box``, ``sex``, ``age``, ``mask``)."""
+        """Return the output tensor with that meaning (``heat_8``, ``box_8`` ..., ``sex``, ``age``, ``mask``)."""
 
     def run(self) -> None:
         """Compute the outputs from the input."""
@@ -50,6 +51,7 @@ class Observer:
 
     def __init__(
         self,
+        form: Form,
         detector: Network,
         decoder: Decoder,
         attributes: Network | None = None,
@@ -59,7 +61,8 @@ class Observer:
         """Allocate everything. ``minimum_height_pixels`` (of 360): smaller people's attributes are unknown by rule."""
         self._detector = detector
         self._decoder = decoder
-        self._input = DetectorInput()
+        self._input = DetectorInput(form)
+        self._meanings = tuple(form.outputs)
         self._attributes = attributes if heads else None
         self._crops = AttributeInput()
         self._heads = tuple(_HeadReader(head) for head in heads)
@@ -79,7 +82,7 @@ class Observer:
             planes = Planes(picture[:PICTURE_BYTES])
             self._input.fill(planes, self._detector.input())
             self._detector.run()
-            persons = self._decoder.decode(self._detector.output("heat"), self._detector.output("box"))
+            persons = self._decoder.decode([self._detector.output(meaning) for meaning in self._meanings])
             by_dimension = self._estimate(planes, persons)
         finally:
             self._wipe()
@@ -116,7 +119,7 @@ class Observer:
         boxes, keys = self._decoder.boxes, self._keys
         np.subtract(boxes[:, 3], boxes[:, 1], out=self._height)
         np.multiply(self._height, self._decoder.kept, out=self._height)
-        np.multiply(self._height, np.float32(2), out=self._height)  # from model pixels to picture pixels
+        np.multiply(self._height, np.float32(2), out=self._height)  # from half-picture pixels to picture pixels
         np.copyto(keys, self._height, casting="unsafe")
         np.left_shift(keys, _INDEX_BITS, out=keys)
         np.add(keys, self._numbers, out=keys)

@@ -50,6 +50,8 @@ class FlowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Below this share of the planned slices a minute is a gap. May be raised."""
     model_directory: Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_/-]+\Z")] = "models"
     """Where MANIFEST.toml and the models stand, as the program that reads this resolves it."""
+    detector: Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_-]+\Z")] | None = None
+    """Which of the directory's models for persons, by its file's name without ending; None: the first listed."""
     deadline_ms: int = LONGEST_DEADLINE_MS
     """From capture to answer; then the counter is killed and the slot overwritten."""
     score_threshold: Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)] | None = None

@@ -5,10 +5,10 @@ Never:  a buffer it did not allocate at the start, a colour conversion, a file.
 Leaves: bytes in the interpreter's own input tensor; :meth:`wipe` overwrites all it touched in between.
 Clauses: 5.2(1) (what was made of a picture goes with it), 6.2(1) (no second copy that outlives the slice).
 
-The small frame is 640x360 I420. The detector sees (192, 320, 3): Y averaged over 2x2 pixels (half rounds up), U and V
-as they are, rows 180 to 191 blank. The attribute model sees (8, 64, 48, 3): eight upper bodies, nearest pixel. A byte
-value v becomes the int8 value v - 128, which is what scale 1/255 and zero point -128 mean; in two's complement that
-is one exclusive-or with 0x80. Training uses this module too, so that the two can never differ.
+The small frame is 640x360 I420. The detector sees all of it, squeezed into its own size (``form.py``): Y between its
+two nearest rows and its two nearest columns, U and V by the nearest pixel. The attribute model sees (8, 96, 72, 3):
+eight upper bodies, nearest pixel. A byte value v becomes the int8 value v - 128, which is what scale 1/255 and zero
+point -128 mean; in two's complement that is one exclusive-or with 0x80.
 """
 
 from __future__ import annotations
@@ -19,26 +19,24 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from firmware.flow.form import Form
+
 PICTURE_WIDTH: Final = 640
 PICTURE_HEIGHT: Final = 360
 PICTURE_BYTES: Final = PICTURE_WIDTH * PICTURE_HEIGHT * 3 // 2
 
 HALF_WIDTH: Final = PICTURE_WIDTH // 2
 HALF_HEIGHT: Final = PICTURE_HEIGHT // 2
-DETECTOR_SHAPE: Final = (1, 192, HALF_WIDTH, 3)
-"""Detector input, NHWC int8, channels Y U V; rows 180..191 are blank."""
-
 CROPS: Final = 8
-CROP_HEIGHT: Final = 64
-CROP_WIDTH: Final = 48
+CROP_HEIGHT: Final = 96
+CROP_WIDTH: Final = 72
 ATTRIBUTE_SHAPE: Final = (CROPS, CROP_HEIGHT, CROP_WIDTH, 3)
 """Attribute input, NHWC int8, channels Y U V; always eight, so that time does not tell how many were there."""
 
-UPPER_BODY: Final = 0.45
+UPPER_BODY: Final = 0.32
 """Share of a person's box, from its top, that the attribute model sees."""
 
 _FLIP: Final = np.uint8(0x80)
-_BLANK: Final = np.int8(-128)
 
 Bytes = npt.NDArray[np.uint8]
 Tensor = npt.NDArray[np.int8]
@@ -61,34 +59,57 @@ class Planes:
 class DetectorInput:
     """Fills the detector's input; scratch memory is allocated once."""
 
-    def __init__(self) -> None:
-        self._sum = np.zeros((HALF_HEIGHT, HALF_WIDTH), np.uint16)
-        self._part = np.zeros((HALF_HEIGHT, HALF_WIDTH), np.uint16)
-        self._low_bytes = self._sum.view(np.uint8)[:, 0 if sys.byteorder == "little" else 1 :: 2]
+    def __init__(self, form: Form) -> None:
+        height, width = form.height, form.width
+        self._rows = _neighbours(PICTURE_HEIGHT, height)
+        self._columns = _neighbours(PICTURE_WIDTH, width)
+        self._chroma_rows = (2 * np.arange(height) + 1) * HALF_HEIGHT // (2 * height)
+        self._chroma_columns = (2 * np.arange(width) + 1) * HALF_WIDTH // (2 * width)
+        self._line = np.zeros((height, PICTURE_WIDTH), np.uint8)
+        self._lines = np.zeros((2, height, PICTURE_WIDTH), np.uint16)
+        self._part = np.zeros((2, height, width), np.uint16)
+        self._low_bytes = self._part[0].view(np.uint8)[:, 0 if sys.byteorder == "little" else 1 :: 2]
+        self._colour = np.zeros((height, HALF_WIDTH), np.uint8)
+        self._spread = np.zeros((height, width), np.uint8)
 
     def fill(self, planes: Planes, tensor: Tensor) -> None:
-        """Write ``planes`` into ``tensor`` (int8, ``DETECTOR_SHAPE``)."""
-        pairs = planes.y.view(np.uint16)  # two neighbours a word: their sum needs no cast, and so no hidden copy
-        total, part = self._sum, self._part
-        np.bitwise_and(pairs[0::2], 0xFF, out=total)
-        np.right_shift(pairs[0::2], 8, out=part)
-        np.add(total, part, out=total)
-        np.bitwise_and(pairs[1::2], 0xFF, out=part)
-        np.add(total, part, out=total)
-        np.right_shift(pairs[1::2], 8, out=part)
-        np.add(total, part, out=total)
-        np.add(total, 2, out=total)
-        np.right_shift(total, 2, out=total)
-        picture = tensor.view(np.uint8)[0, :HALF_HEIGHT]
+        """Write ``planes`` into ``tensor`` (int8, the form's picture)."""
+        lines, part, picture = self._lines, self._part, tensor.view(np.uint8)[0]
+        first, second, share = self._rows
+        for number, rows in enumerate((first, second)):
+            np.take(planes.y, rows, axis=0, out=self._line, mode="clip")
+            np.copyto(lines[number], self._line)
+        _mix(lines, share[:, None])
+        first, second, share = self._columns
+        for number, columns in enumerate((first, second)):
+            np.take(lines[0], columns, axis=1, out=part[number], mode="clip")
+        _mix(part, share[None, :])
         np.bitwise_xor(self._low_bytes, _FLIP, out=picture[..., 0])
-        np.bitwise_xor(planes.u, _FLIP, out=picture[..., 1])
-        np.bitwise_xor(planes.v, _FLIP, out=picture[..., 2])
-        tensor[0, HALF_HEIGHT:] = _BLANK  # the interpreter may have used this memory for something else meanwhile
+        for channel, plane in ((1, planes.u), (2, planes.v)):
+            np.take(plane, self._chroma_rows, axis=0, out=self._colour, mode="clip")
+            np.take(self._colour, self._chroma_columns, axis=1, out=self._spread, mode="clip")
+            np.bitwise_xor(self._spread, _FLIP, out=picture[..., channel])
 
     def wipe(self) -> None:
         """Overwrite everything a picture passed through (5.2(1))."""
-        self._sum.fill(0)
-        self._part.fill(0)
+        for memory in (self._line, self._lines, self._part, self._colour, self._spread):
+            memory.fill(0)
+
+
+def _neighbours(there: int, here: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.uint16]]:
+    """Return, for each of ``here`` places, its two nearest of ``there`` and the second one's share (of 128)."""
+    at = np.clip((np.arange(here) + 0.5) * (there / here) - 0.5, 0, there - 1)
+    first = np.minimum(at.astype(np.intp), there - 2)
+    return first, first + 1, np.round((at - first) * 128).astype(np.uint16)
+
+
+def _mix(pair: npt.NDArray[np.uint16], share: npt.NDArray[np.uint16]) -> None:
+    """Leave in ``pair[0]`` (0..255) the two mixed, half rounding up; ``share`` of 128 is the second one's."""
+    np.multiply(pair[1], share, out=pair[1])
+    np.multiply(pair[0], np.uint16(128) - share, out=pair[0])
+    np.add(pair[0], pair[1], out=pair[0])
+    np.add(pair[0], np.uint16(64), out=pair[0])
+    np.right_shift(pair[0], 7, out=pair[0])
 
 
 class AttributeInput:
@@ -108,16 +129,19 @@ class AttributeInput:
     def fill(self, planes: Planes, boxes: npt.NDArray[np.float32], tensor: Tensor) -> None:
         """Write the upper body of each of ``boxes`` into ``tensor`` (int8, ``ATTRIBUTE_SHAPE``).
 
-        ``boxes`` (8, 4) float32 are left, top, right, bottom in model pixels (320x180). The crop is the top 45 % of
-        the box, as wide as 3/4 of its own height, about the box's middle; outside the picture the edge is repeated.
+        ``boxes`` (8, 4) float32 are left, top, right, bottom in half-picture pixels (320x180). The crop is the top
+        32 % of the box, as wide as 3/4 of its own height, about the box's middle; outside the picture the edge is
+        repeated.
         """
         first, top, height, width = self._sides
         np.subtract(boxes[:, 3], boxes[:, 1], out=height)
-        np.multiply(height, np.float32(2 * UPPER_BODY), out=height)  # 2: from model pixels to picture pixels
+        np.multiply(height, np.float32(2 * UPPER_BODY), out=height)  # 2: from half-picture pixels to picture pixels
         np.maximum(height, np.float32(1), out=height)
         np.multiply(height, np.float32(CROP_WIDTH / CROP_HEIGHT), out=width)
         np.multiply(boxes[:, 1], np.float32(2), out=top)
-        np.add(boxes[:, 0], boxes[:, 2], out=first)  # twice the middle in model pixels: the middle in picture pixels
+        np.add(
+            boxes[:, 0], boxes[:, 2], out=first
+        )  # twice the middle in half-picture pixels: the middle in picture pixels
         np.multiply(width, np.float32(-0.5), out=self._across[:, 0])
         np.add(first, self._across[:, 0], out=first)
         _spread(top, height, self._row_steps, PICTURE_HEIGHT, self._down, self._rows)

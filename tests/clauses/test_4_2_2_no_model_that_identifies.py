@@ -14,14 +14,17 @@ from firmware.drivers.litert import load_model
 from firmware.drivers.model_manifest import read_manifest
 from firmware.drivers.tflite_file import Graph, read_graph
 from firmware.ground.errors import ModelError
-from tests.parts.small_models import AGE, BODIES, BOX, HEAT, MASK, PICTURE, SEX, VECTORS, Line, entry
+from tests.parts.small_models import AGE, BODIES, BOX, COARSER, HEAT, MASK, PERSONS, PICTURE, SEX, VECTORS, Line, entry
 
 EMBEDDING: Line = ("serving_default_output_3_output", (8, 128), 0.01138328667730093, 5, "mask")
 WIDE_AGE: Line = ("serving_default_output_1_output", (8, 128), *AGE[2:])
-WIDE_BOX: Line = ("serving_default_output_1_output", (1, 24, 40, 16), *BOX[2:])
-EXTRA: Line = ("serving_default_output_2_output", (1, 24, 40, 16), 0.009182577952742577, 22, "box")
+WIDE_BOX: Line = (BOX[0], (1, 24, 48, 16), *BOX[2:])
+EXTRA: Line = ("serving_default_output_6_output", (1, 24, 48, 16), 0.011902290396392345, 11, "box_8")
 OTHER_SCALE: Line = (PICTURE[0], PICTURE[1], 0.01, -128, "picture")
-OTHER_HEAT: Line = (HEAT[0], HEAT[1], 0.05, HEAT[3], "heat")
+OTHER_HEAT: Line = (HEAT[0], HEAT[1], 0.05, HEAT[3], "heat_8")
+OTHER_SIZE: Line = (PICTURE[0], (1, 224, 384, 3), *PICTURE[2:])
+OTHER_FORM: Line = (PICTURE[0], (1, 288, 512, 3), *PICTURE[2:])
+FINER_BOX: Line = (COARSER[1][0], BOX[1], *COARSER[1][2:])
 
 CASES = {
     "an output that is not listed": ("attributes", "embedding.tflite", BODIES, (SEX, AGE, MASK), "IDENT", "output_3"),
@@ -29,15 +32,22 @@ CASES = {
         "attributes", "embedding.tflite", BODIES, (SEX, AGE, EMBEDDING), "TENSOR", "output_3",
     ),
     "a band of 128 ages": ("attributes", "embedding.tflite", BODIES, (SEX, WIDE_AGE, MASK), "TENSOR", "output_1"),
-    "a third output of a detector": ("persons", "extra.tflite", PICTURE, (HEAT, BOX), "IDENT", "output_2"),
-    "a third output listed as a second box": ("persons", "extra.tflite", PICTURE, (HEAT, BOX, EXTRA), "TENSOR", "_2"),
-    "a box of sixteen channels": ("persons", "wide_box.tflite", PICTURE, (HEAT, WIDE_BOX), "TENSOR", "output_1"),
-    "a box of sixteen channels listed as four": ("persons", "wide_box.tflite", PICTURE, (HEAT, BOX), "TENSOR", "_1"),
-    "a float model": ("persons", "float.tflite", PICTURE, (HEAT, BOX), "DTYPE", "serving"),
-    "another picture": ("persons", "detector.tflite", OTHER_SCALE, (HEAT, BOX), "TENSOR", "args_0"),
-    "another scale": ("persons", "detector.tflite", PICTURE, (OTHER_HEAT, BOX), "TENSOR", "output_0"),
-    "no box": ("persons", "detector.tflite", PICTURE, (HEAT,), "TENSOR", "detector"),
-    "an attribute model as a detector": ("persons", "attributes.tflite", BODIES, (SEX, AGE), "TENSOR", "output_0"),
+    "a seventh output of a detector": ("persons", "extra.tflite", PICTURE, PERSONS, "IDENT", "output_6"),
+    "a seventh output listed as a second box": ("persons", "extra.tflite", PICTURE, (*PERSONS, EXTRA), "TENSOR", "_6"),
+    "a box of sixteen channels": (
+        "persons", "wide_box.tflite", PICTURE, (HEAT, WIDE_BOX, *COARSER), "TENSOR", "output_1",
+    ),
+    "a box of sixteen channels listed as four": ("persons", "wide_box.tflite", PICTURE, PERSONS, "TENSOR", "_1"),
+    "a float model": ("persons", "float.tflite", PICTURE, PERSONS, "DTYPE", "serving"),
+    "another picture": ("persons", "detector.tflite", OTHER_SCALE, PERSONS, "TENSOR", "args_0"),
+    "another scale": ("persons", "detector.tflite", PICTURE, (OTHER_HEAT, *PERSONS[1:]), "TENSOR", "output_0"),
+    "no box": ("persons", "detector.tflite", PICTURE, (HEAT, *COARSER), "TENSOR", "detector"),
+    "a picture of no form": ("persons", "detector.tflite", OTHER_SIZE, PERSONS, "TENSOR", "args_0"),
+    "the other form's picture": ("persons", "detector.tflite", OTHER_FORM, PERSONS, "TENSOR", "output_0"),
+    "a finer grid where a coarse one belongs": (
+        "persons", "detector.tflite", PICTURE, (*PERSONS[:3], FINER_BOX, *PERSONS[4:]), "TENSOR", "output_3",
+    ),
+    "an attribute model as a detector": ("persons", "attributes.tflite", BODIES, (SEX, AGE), "TENSOR", "args_0"),
     "a listed output that is not there": ("attributes", "detector.tflite", BODIES, (SEX,), "IDENT", "output_1"),
 }  # fmt: skip
 

@@ -13,10 +13,17 @@ from firmware.flow.tensors import PICTURE_BYTES, Planes
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "models"
 
-PICTURE = ("serving_default_args_0", (1, 192, 320, 3), 1 / 255, -128, "picture")
-BODIES = ("serving_default_args_0", (8, 64, 48, 3), 1 / 255, -128, "upper_bodies")
-HEAT = ("serving_default_output_0_output", (1, 24, 40, 1), 0.0784313753247261, -1, "heat")
-BOX = ("serving_default_output_1_output", (1, 24, 40, 4), 0.125490203499794, -128, "box")
+PICTURE = ("serving_default_args_0", (1, 192, 384, 3), 1 / 255, -128, "picture")
+BODIES = ("serving_default_args_0", (8, 96, 72, 3), 1 / 255, -128, "upper_bodies")
+HEAT = ("serving_default_output_0_output", (1, 24, 48, 1), 0.0785098448395729, -1, "heat_8")
+BOX = ("serving_default_output_1_output", (1, 24, 48, 4), 0.008233102038502693, -128, "box_8")
+COARSER = (
+    ("serving_default_output_2_output", (1, 12, 24, 1), 0.03921568766236305, 127, "heat_16"),
+    ("serving_default_output_3_output", (1, 12, 24, 4), 0.002835806692019105, -128, "box_16"),
+    ("serving_default_output_4_output", (1, 6, 12, 1), 0.03921568766236305, 127, "heat_32"),
+    ("serving_default_output_5_output", (1, 6, 12, 4), 0.0028359859716147184, -128, "box_32"),
+)
+PERSONS = (HEAT, BOX, *COARSER)
 SEX = ("serving_default_output_0_output", (8, 2), 0.18824313580989838, -1, "sex")
 AGE = ("serving_default_output_1_output", (8, 4), 0.18824313580989838, -1, "age")
 MASK = ("serving_default_output_2_output", (8, 2), 0.18824313580989838, -1, "mask")
@@ -47,14 +54,14 @@ def entry(task: str, file: str, inside: Line, outputs: tuple[Line, ...], *, sha2
 
 def good_manifest() -> str:
     """Return the manifest of ``detector`` and ``attributes``."""
-    return entry("persons", "detector.tflite", PICTURE, (HEAT, BOX)) + entry(
+    return entry("persons", "detector.tflite", PICTURE, PERSONS) + entry(
         "attributes", "attributes.tflite", BODIES, (SEX, AGE, MASK)
     )
 
 
 @dataclass(frozen=True)
 class Walker:
-    """Somebody in model cell (row, column), with planted height and attributes (all 0 to 255)."""
+    """Somebody in cell (row, column) of 24 x 48, with planted height and attributes (all 0 to 255)."""
 
     row: int
     column: int
@@ -69,8 +76,12 @@ def draw(*walkers: Walker, dark: int = 0) -> npt.NDArray[np.uint8]:
     planes = Planes(picture)
     planes.y[:] = dark
     for walker in walkers:
-        planes.y[16 * walker.row : 16 * walker.row + 16, 16 * walker.column : 16 * walker.column + 16] = walker.y
-        cell = np.s_[8 * walker.row : 8 * walker.row + 8, 8 * walker.column : 8 * walker.column + 8]
+        top, left = 15 * walker.row, (40 * walker.column + 1) // 3
+        planes.y[top : top + 15, left : (40 * walker.column + 36) // 3 + 1] = walker.y
+        cell = np.s_[
+            15 * (16 * walker.row + 1) // 32 : 15 * (16 * walker.row + 15) // 32 + 1,
+            5 * (16 * walker.column + 1) // 12 : 5 * (16 * walker.column + 15) // 12 + 1,
+        ]
         planes.u[cell] = walker.u
         planes.v[cell] = walker.v
     return picture

@@ -5,8 +5,8 @@
 Needs ``torch``, ``litert-torch`` and ``ai-edge-quantizer``, which the project itself does not depend on. Each model has
 its behaviour planted, so that a test can draw a picture and know the answer:
 
-* ``detector``: the mean of Y over a cell of 8x8 model pixels is its heat (logit 20 * mean - 10); every box reaches 4
-  model pixels to the left and right, and 8 + 24 * (mean of U) up and down.
+* ``detector``: the mean of Y over a cell of 8x8 model pixels (192 x 384) is its heat (logit 20 * mean - 10); every box
+  stands about its cell's middle, one cell wide and 2 * 4 ** (mean of U) cells tall. The two coarser grids see nobody.
 * ``attributes``: Y bright is ``female``, dark ``male``; U in four steps is the age band; V bright is ``worn``.
 * ``embedding``: ``attributes`` with a fourth head of 128 numbers a person.
 * ``wide_box``: ``detector`` whose box head has 16 channels. ``extra``: ``detector`` with a third output.
@@ -27,30 +27,35 @@ from torch import nn
 
 
 class Detector(nn.Module):
-    def __init__(self, box_channels: int = 4, third: bool = False) -> None:
+    def __init__(self, box_channels: int = 4, seventh: bool = False) -> None:
         super().__init__()
-        self.heat = nn.Conv2d(3, 1, 8, 8)
-        self.box = nn.Conv2d(3, box_channels, 8, 8)
-        self.third = nn.Conv2d(3, 16, 8, 8) if third else None
+        self.heats = nn.ModuleList([nn.Conv2d(3, 1, stride, stride) for stride in (8, 16, 32)])
+        self.boxes = nn.ModuleList(
+            [nn.Conv2d(3, box_channels if stride == 8 else 4, stride, stride) for stride in (8, 16, 32)]
+        )
+        self.seventh = nn.Conv2d(3, 16, 8, 8) if seventh else None
         with torch.no_grad():
-            self.heat.weight.zero_()
-            self.heat.weight[0, 0] = 20 / 64
-            self.heat.bias.fill_(-10)
-            self.box.weight.zero_()
-            self.box.weight[0::2, 0] = 0.001 / 64  # a weight of all zeros has no scale
-            self.box.weight[1::2, 1] = 24 / 64
-            self.box.bias[0::2] = 4
-            self.box.bias[1::2] = 8
+            for heat, box in zip(self.heats, self.boxes, strict=True):
+                for head in (heat, box):
+                    head.weight.fill_(
+                        0.03 / head.weight[0].numel()
+                    )  # all zeros have no scale, and too few no room for the bias
+                    head.bias.zero_()
+                heat.bias.fill_(-10)
+                box.bias[:2] = 0.5
+                box.bias[3] = float(np.log(2))
+            self.heats[0].weight[0, 0] = 20 / 64
+            self.boxes[0].weight[3, 1] = float(np.log(4)) / 64
 
     def forward(self, picture: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        outputs = (self.heat(picture), self.box(picture))
-        return outputs if self.third is None else (*outputs, self.third(picture))
+        outputs = [head(picture) for pair in zip(self.heats, self.boxes, strict=True) for head in pair]
+        return tuple(outputs) if self.seventh is None else (*outputs, self.seventh(picture))
 
 
 class Attributes(nn.Module):
     def __init__(self, embedding: bool = False) -> None:
         super().__init__()
-        self.pool = nn.AvgPool2d((64, 48))
+        self.pool = nn.AvgPool2d((96, 72))
         self.heads = nn.ModuleList([nn.Linear(3, classes) for classes in (2, 4, 2)])
         with torch.no_grad():
             for head, channel in zip(self.heads, (0, 1, 2), strict=True):
@@ -76,7 +81,7 @@ def pictures(shape: tuple[int, ...], count: int = 24) -> Iterator[np.ndarray]:
         if number % 3 == 1:
             picture = np.broadcast_to(rng.random((shape[0], 1, 1, 3), dtype=np.float32), shape).copy()
         # The ends of every range in every picture: calibration takes a moving average.
-        dark, bright = (picture[0, :, :160], picture[0, :, 160:]) if shape[0] == 1 else (picture[0], picture[1])
+        dark, bright = (picture[0, :, :192], picture[0, :, 192:]) if shape[0] == 1 else (picture[0], picture[1])
         dark[:], bright[:] = 0, 1
         yield picture
 
@@ -84,8 +89,8 @@ def pictures(shape: tuple[int, ...], count: int = 24) -> Iterator[np.ndarray]:
 def write(module: Detector | Attributes, name: str, folder: Path, *, quantised: bool = True) -> None:
     module.eval()
     is_detector = isinstance(module, Detector)
-    shape = (1, 192, 320, 3) if is_detector else (8, 64, 48, 3)
-    outputs = list(range(2 + (module.third is not None))) if is_detector else None
+    shape = (1, 192, 384, 3) if is_detector else (8, 96, 72, 3)
+    outputs = list(range(6 + (module.seventh is not None))) if is_detector else None
     ported = litert_torch.to_channel_last_io(module, args=[0], outputs=outputs)
     edge = litert_torch.convert(ported, (torch.rand(*shape),))
     plain = folder / f"{name}.float.tflite"
@@ -109,7 +114,7 @@ def main() -> None:
     write(Attributes(), "attributes", folder)
     write(Attributes(embedding=True), "embedding", folder)
     write(Detector(box_channels=16), "wide_box", folder)
-    write(Detector(third=True), "extra", folder)
+    write(Detector(seventh=True), "extra", folder)
     write(Detector(), "float", folder, quantised=False)
 
 

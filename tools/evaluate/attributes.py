@@ -19,7 +19,7 @@ from PIL import Image
 from firmware.drivers.litert import load_model
 from firmware.drivers.model_manifest import read_manifest
 from firmware.flow.record import CATEGORIES, Dimension
-from firmware.flow.tensors import ATTRIBUTE_SHAPE, CROPS, AttributeInput, Planes
+from firmware.flow.tensors import ATTRIBUTE_SHAPE, CROP_HEIGHT, CROP_WIDTH, CROPS, AttributeInput, Planes
 from tools.evaluate import table
 from tools.evaluate.drawn import HELD_OUT_SEEDS, SMALL_BYTES
 from tools.evaluate.groups import TONES
@@ -33,10 +33,10 @@ from tools.train.upper_bodies import FACE_AGES, face_crop
 SEED = 50_000
 LOWEST_OVERLAP = 0.5
 MASK_STATES = {"with_mask": 0, "without_mask": 1}
-FACE_SHARE = 0.29
-"""Height of a face over the height of the crop around it, as a pole's crop of the top 45 % of a person has it."""
+FACE_SHARE = 0.41
+"""Height of a face over the height of the crop around it, as a pole's crop of the top 32 % of a person has it."""
 
-ABOVE = 0.08
+ABOVE = 0.11
 """Share of the crop above the face."""
 
 SIZES = (12, 16, 20, 30, 40)
@@ -59,7 +59,7 @@ class Estimator:
         self.confidence = {Dimension(output.meaning): float(output.confidence or 1.0) for output in entry.output}
 
     def scores(self, crops: Crops) -> dict[Dimension, Floats]:
-        """Return softmax scores (n, classes) of each attribute for (n, 64, 48, 3) Y U V crops."""
+        """Return softmax scores (n, classes) of each attribute for (n, 96, 72, 3) Y U V crops."""
         found: dict[Dimension, list[Floats]] = {dimension: [] for dimension in self.confidence}
         for start in range(0, len(crops), CROPS):
             batch = np.zeros(ATTRIBUTE_SHAPE, np.uint8)
@@ -128,7 +128,7 @@ def face_as_seen(picture: Image.Image, box: Sequence[float], pixels: int) -> Cro
     frame.paste(picture, (-round(left), -round(top)))
     rows = max(8, round(pixels / FACE_SHARE))
     coarse = frame.resize((max(6, rows * 3 // 4), rows), Image.Resampling.BOX)
-    return np.asarray(coarse.resize((48, 64), Image.Resampling.NEAREST).convert("YCbCr")).copy()
+    return np.asarray(coarse.resize((CROP_WIDTH, CROP_HEIGHT), Image.Resampling.NEAREST).convert("YCbCr")).copy()
 
 
 def of_masks(data: Path) -> Iterator[Body]:

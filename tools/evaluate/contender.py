@@ -25,6 +25,7 @@ from tools.evaluate.score import Floats, Found
 
 SMALL = (640, 360)
 GREY = 114
+MOST_STRETCH = 1.5
 ANCHOR_THRESHOLD = 0.4
 """Working threshold of files that state none."""
 
@@ -62,6 +63,21 @@ def fitted(picture: Image.Image, into: tuple[int, int], *, middle: bool) -> tupl
     return out, factor, left, top
 
 
+def as_pole(picture: Image.Image) -> tuple[Image.Image, Floats, int, int]:
+    """Return the picture as a pole's 640 x 360, the factors (across, down, across, down), where its corner lies.
+
+    A picture of another shape leaves less of it empty by being stretched, by at most ``MOST_STRETCH``: our detectors
+    learn from pictures stretched by more.
+    """
+    factor = fitting(picture.size, SMALL)[0]
+    across, down = (min(side / own, factor * MOST_STRETCH) for side, own in zip(SMALL, picture.size, strict=True))
+    size = (max(1, round(picture.width * across)), max(1, round(picture.height * down)))
+    left, top = (SMALL[0] - size[0]) // 2, (SMALL[1] - size[1]) // 2
+    out = Image.new("RGB", SMALL, (GREY,) * 3)
+    out.paste(picture if size == picture.size else picture.resize(size, Image.Resampling.BILINEAR), (left, top))
+    return out, np.array([across, down] * 2, np.float32), left, top
+
+
 def planar(picture: Image.Image) -> Bytes:
     """Return a 640 x 360 RGB picture as the camera gives it: full-range I420."""
     luma = np.asarray(picture.convert("YCbCr"))[..., 0]
@@ -69,7 +85,7 @@ def planar(picture: Image.Image) -> Bytes:
     return np.concatenate([luma.ravel(), chroma[..., 1].ravel(), chroma[..., 2].ravel()])
 
 
-def within(boxes: Floats, factor: float, corner: tuple[int, int], size: tuple[int, int]) -> Floats:
+def within(boxes: Floats, factor: float | Floats, corner: tuple[int, int], size: tuple[int, int]) -> Floats:
     """Bring boxes of a fitted picture back to small-picture pixels of the picture itself, cut at its edges."""
     to_small = fitting(size, SMALL)[0]
     moved = (boxes - np.array(corner * 2, np.float32)) / factor
@@ -91,7 +107,7 @@ class OurDetector:
 
     def find(self, picture: Image.Image) -> Found:
         """See :class:`Contender`."""
-        whole, factor, left, top = fitted(picture, SMALL, middle=True)
+        whole, factor, left, top = as_pole(picture)
         boxes, scores = self._detector.look(planar(whole))
         return Found(within(boxes, factor, (left, top), picture.size), scores)
 
@@ -124,11 +140,12 @@ class TfliteDetector:
     def find(self, picture: Image.Image) -> Found:
         """See :class:`Contender`."""
         height, width = self._size
-        factor, corner = 1.0, (0, 0)
+        factor: float | Floats = 1.0
+        corner = (0, 0)
         if self._family.fit == "stretch":
             seen = picture.resize((width, height), Image.Resampling.BILINEAR)
         elif self._family.fit == "pole":
-            seen, factor, *place = fitted(picture, SMALL, middle=True)
+            seen, factor, *place = as_pole(picture)
             corner = (place[0], place[1])
         else:
             seen, factor, *place = fitted(picture, (width, height), middle=self._family.fit == "middle")
@@ -138,8 +155,8 @@ class TfliteDetector:
         boxes, scores = self._family.read(self._answers(), self._size)
         if self._family.fit == "stretch":
             return Found(within(boxes * np.array(picture.size * 2, np.float32), 1.0, (0, 0), picture.size), scores)
-        if self._family.fit == "pole":  # the input is half the small picture, with blank rows below
-            width, height = SMALL[0], SMALL[0] * height // width
+        if self._family.fit == "pole":  # the input is the small picture, squeezed
+            width, height = SMALL
         return Found(within(boxes * np.array([width, height] * 2, np.float32), factor, corner, picture.size), scores)
 
     def invoke(self) -> None:
@@ -152,11 +169,7 @@ class TfliteDetector:
         if self._family.order == "bgr":
             return np.asarray(seen)[..., ::-1]
         height, width = self._size
-        rows = width * SMALL[1] // SMALL[0]
-        half = seen if seen.size == (width, rows) else seen.resize((width, rows), Image.Resampling.BOX)
-        out = np.zeros((height, width, 3), np.uint8)
-        out[:rows] = np.asarray(half.convert("YCbCr"))
-        return out
+        return np.asarray(seen.resize((width, height), Image.Resampling.BILINEAR).convert("YCbCr"))
 
     def _put(self, pixels: Bytes) -> None:
         kind, (scale, zero) = self._in["dtype"], self._in["quantization"]

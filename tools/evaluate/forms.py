@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from firmware.flow.decode import OVERLAP
 from tools.evaluate.score import Floats, no_boxes, overlaps
 
 Form = Literal["ssd", "yolov8", "yolov5", "yolox", "yolofast", "street"]
@@ -126,24 +127,22 @@ def yolofast(outputs: Sequence[Floats], size: tuple[int, int]) -> Answer:
 
 
 def street(outputs: Sequence[Floats], size: tuple[int, int]) -> Answer:
-    """Ours, from the real numbers of either a float or an int8 file: heat (1, r, c, 1) and edges (1, r, c, 4).
+    """Ours, from the real numbers of either a float or an int8 file: logits (1, r, c, 1), boxes (1, r, c, 4), thrice.
 
     The pole itself uses :mod:`firmware.flow.decode`; this one reads files that have no manifest.
     """
-    heat, edges = sorted(outputs, key=lambda output: output.shape[-1])
-    rows, columns = heat.shape[1:3]
-    logits = heat.reshape(rows, columns)
-    around = np.full((rows + 2, columns + 2), -np.inf, np.float32)
-    around[1:-1, 1:-1] = logits
-    highest = np.max([around[y : y + rows, x : x + columns] for y in range(3) for x in range(3)], axis=0)
-    scores = 1 / (1 + np.exp(-logits))
-    down, across = np.nonzero((logits == highest) & (scores >= LOWEST_SCORE))
-    stride = size[1] / columns
-    middle = (np.stack([across, down], axis=1) + 0.5) * stride
-    reach = np.maximum(edges[0, down, across], 0)
-    boxes = np.concatenate([middle - reach[:, :2], middle + reach[:, 2:]], axis=1)
-    scale = np.array([size[1], size[0]] * 2, np.float32)
-    return suppressed((boxes / scale).astype(np.float32).reshape(-1, 4), scores[down, across].astype(np.float32), 0.5)
+    middles, sides, scores = [], [], []
+    for stride in STRIDES:
+        here = [output for output in outputs if output.shape[1] == size[0] // stride]
+        heat, box = sorted(here, key=lambda output: output.shape[-1])
+        rows, columns = heat.shape[1:3]
+        down, across = np.mgrid[0:rows, 0:columns]
+        corner = np.stack([across.ravel(), down.ravel()], axis=1)
+        raw = box.reshape(rows * columns, 4)
+        middles.append((raw[:, :2] + corner) * stride)
+        sides.append(np.exp(np.clip(raw[:, 2:], -6, 6)) * stride)
+        scores.append(1 / (1 + np.exp(-heat.ravel())))
+    return _centred(np.concatenate(middles), np.concatenate(sides), np.concatenate(scores), size, OVERLAP)
 
 
 FAMILIES: dict[Form, Family] = {
@@ -161,9 +160,9 @@ def form_of(size: tuple[int, int], shapes: Sequence[tuple[int, ...]]) -> Form | 
     cells = sum((size[0] // stride) * (size[1] // stride) for stride in STRIDES)
     if len(shapes) == 4 and any(shape[-1] == 4 and len(shape) == 3 for shape in shapes):
         return "ssd"
+    if sorted(shapes) == sorted((1, size[0] // s, size[1] // s, last) for s in STRIDES for last in (1, 4)):
+        return "street"
     if len(shapes) == 2 and all(len(shape) == 4 for shape in shapes):
-        if sorted(shape[-1] for shape in shapes) == [1, 4]:
-            return "street"
         return "yolofast" if all(shape[-1] % 3 == 0 and shape[1] in FAST_ANCHORS for shape in shapes) else None
     if len(shapes) != 1 or len(shapes[0]) != 3:
         return None

@@ -18,7 +18,8 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from firmware.drivers.litert import LoadedModel, load_model
 from firmware.drivers.model_manifest import Model, read_manifest
-from firmware.flow.decode import MODEL_HEIGHT, MODEL_WIDTH, Decoder, Quantised
+from firmware.flow.decode import HALF_HEIGHT, HALF_WIDTH, Decoder, Quantised
+from firmware.flow.form import FORMS
 from firmware.flow.tensors import DetectorInput, Planes
 from tools.evaluate import score
 from tools.evaluate.score import Floats
@@ -67,14 +68,14 @@ class Detector:
                                 experimental_op_resolver_type=OpResolverType.BUILTIN_REF)  # fmt: skip
             plain.allocate_tensors()
             self._network = LoadedModel(entry, plain)
-        self._input = DetectorInput()
-        heat, box = (self._network.output_entry(meaning) for meaning in ("heat", "box"))
-        everywhere = np.ones((MODEL_HEIGHT, MODEL_WIDTH), np.bool_)
+        form = FORMS[entry.input.shape]
+        self._input, self._meanings = DetectorInput(form), tuple(form.outputs)
+        entries = [self._network.output_entry(meaning) for meaning in self._meanings]
         self._decoder = Decoder(
-            Quantised(heat.scale, heat.zero_point),
-            Quantised(box.scale, box.zero_point),
+            form,
+            [Quantised(output.scale, output.zero_point) for output in entries],
             threshold=LOWEST_SCORE,
-            counted=everywhere,
+            counted=np.ones((HALF_HEIGHT, HALF_WIDTH), np.bool_),
         )
         self.milliseconds: list[float] = []
 
@@ -88,7 +89,7 @@ class Detector:
         began = time.perf_counter()
         self._network.run()
         self.milliseconds.append((time.perf_counter() - began) * 1e3)
-        self._decoder.decode(self._network.output("heat"), self._network.output("box"))
+        self._decoder.decode([self._network.output(meaning) for meaning in self._meanings])
         boxes, scores = self._decoder.people()
         return np.clip(boxes * 2, 0, [640, 360, 640, 360]).astype(np.float32), scores
 

@@ -14,45 +14,58 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tools.train import attributes, build, loop, upper_bodies
+from tools.train import attributes, build, chart, loop, teach, upper_bodies
+from tools.train.batches import SIZES, Pictures
+from tools.train.nets import PERSONS
 from tools.train.shards import Shelf
 
-LICENCE = "Apache-2.0"
+LONG, SHORT, TEACHING = 0.64, 0.18, 0.12
+"""Shares of the minutes: the run on both sizes, the one after it on one; at most, looking and drawing before."""
 
 
 def _detector(asked: argparse.Namespace) -> None:
-    shards: Path = asked.out / "shards"
-    if asked.smoke:
-        build.build(
-            asked.data, shards, pictures=64, minutes=2, seed=asked.seed, tier_b=not asked.without_tier_b, shard=32
-        )
-        loop.train(shards, asked.out, minutes=10, seed=asked.seed, start=asked.start, most_steps=30)
-    else:
-        have = len(Shelf(shards)) if shards.exists() else 0
-        if have < asked.pictures:
-            build.build(
-                asked.data,
-                shards,
-                pictures=asked.pictures - have,
-                minutes=asked.minutes,
-                seed=asked.seed,
-                tier_b=not asked.without_tier_b,
-                first=have,
-            )
-        loop.train(shards, asked.out, minutes=asked.minutes, seed=asked.seed, start=asked.start)
-    if asked.export is None:
-        return
+    shards, taught = asked.out / "shards", asked.out / "taught.json"
+    tier_b = not asked.without_tier_b
+    asked.out.mkdir(parents=True, exist_ok=True)
+    teachers = [path for path in (asked.start, asked.teacher) if path is not None]
+    if teachers:
+        teach.teach(asked.data, teachers, taught, tier_b=tier_b, most=8 if asked.smoke else None)
+    have = len(Shelf(shards)) if shards.exists() else 0
+    pictures, shard = (64, 32) if asked.smoke else (asked.pictures, build.PER_SHARD)
+    if have < pictures:
+        build.build(asked.data, shards, pictures=pictures - have, minutes=asked.minutes * TEACHING, seed=asked.seed,
+                    tier_b=tier_b, first=have, shard=shard)  # fmt: skip
+    every = Pictures(asked.data, shards, taught, tier_b=tier_b)
+    steps = asked.steps or (40 if asked.smoke else None)
+    both = loop.Plan(("s", "s", "s", "m"), asked.minutes * LONG, asked.seed, asked.start, asked.start, steps)
+    checkpoint = loop.train(every, asked.out, both)
+    chart.curves(asked.out, both.name)
+    for size in asked.size or ("s", "m"):
+        plan = loop.Plan((size,), asked.minutes * SHORT, asked.seed + 1, checkpoint, asked.start, steps)
+        last = loop.train(every, asked.out, plan)
+        chart.curves(asked.out, plan.name)
+        if asked.export is not None:
+            _export(asked, every, size, last)
+
+
+def _export(asked: argparse.Namespace, every: Pictures, size: str, checkpoint: Path) -> None:
     from tools.train import export, release  # noqa: PLC0415 - the converter takes seconds to import
 
-    shelf, rng = Shelf(shards), np.random.default_rng(asked.seed)
-    pictures = np.zeros((160, 1, 192, 320, 3), np.uint8)
-    for k in range(len(pictures)):
-        pictures[k, 0, :180] = shelf[int(rng.integers(len(shelf)))][0]
-    model = export.detector_of(asked.out / "detector.pt")
-    made = export.export(model, ("heat", "box"), pictures, asked.export / "street_s.tflite")
-    release.detector(
-        asked.export, made, threshold=asked.threshold, data=release.described(shards / "sources.json", asked.start)
+    rng, name = np.random.default_rng(asked.seed), f"street_{size}"
+    pictures = np.stack([every.draw(SIZES[size], rng)[0][None] for _ in range(24 if asked.smoke else 160)])
+    made = export.export(
+        export.detector_of(checkpoint),
+        PERSONS,
+        pictures,
+        asked.export / f"{name}.tflite",
+        report=asked.out / f"{name}.layers.csv",
+        kept=asked.out / f"{name}.float.tflite",
     )
+    if asked.smoke:
+        print(f"int8 beside float, mean differences: {made.error}", flush=True)
+        return
+    data = release.described(asked.out / "shards" / "sources.json", asked.start, asked.teacher)
+    release.detector(asked.export, made, threshold=asked.threshold, data=data)
 
 
 def _attributes(asked: argparse.Namespace) -> None:
@@ -60,17 +73,18 @@ def _attributes(asked: argparse.Namespace) -> None:
     if not (crops / "train.npz").exists():
         minutes = 0.5 if asked.smoke else asked.minutes
         upper_bodies.build(asked.data, crops, minutes=minutes, seed=asked.seed, tier_b=not asked.without_tier_b)
-    attributes.train(crops, asked.out, minutes=asked.minutes, seed=asked.seed, most_steps=30 if asked.smoke else None)
+    minutes, most = (0.3, 256) if asked.smoke else (asked.minutes, None)
+    attributes.train(crops, asked.out, minutes=minutes, seed=asked.seed, start=asked.start, most=most)
     if asked.export is None:
         return
     from tools.train import export, release  # noqa: PLC0415 - the converter takes seconds to import
 
     pictures, _, _ = upper_bodies.load(crops / "train.npz")
     order = np.random.default_rng(asked.seed).permutation(len(pictures))[: 8 * 100]
-    batches = pictures[order][: len(order) // 8 * 8].reshape(-1, 8, 64, 48, 3)
+    batches = pictures[order][: len(order) // 8 * 8].reshape(-1, 8, *pictures.shape[1:])
     model = export.attributes_of(asked.out / "attributes.pt")
     made = export.export(model, ("sex", "age", "mask"), batches, asked.export / "upper_bodies.tflite")
-    release.attributes(asked.export, made, crops)
+    release.attributes(asked.export, made, crops, asked.start)
 
 
 def main() -> None:
@@ -82,9 +96,12 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="checkpoints and shards; outside the project")
     parser.add_argument("--export", type=Path, help="write the int8 model and its manifest entry here")
-    parser.add_argument("--start", type=Path, help="float16 YOLOX-nano file whose body the detector starts from")
-    parser.add_argument("--minutes", type=float, default=75, help="of training, all runs together")
-    parser.add_argument("--pictures", type=int, default=12_000)
+    parser.add_argument("--start", type=Path, help="float16 YOLOX-nano file (depthwise) that the detector starts from")
+    parser.add_argument("--teacher", type=Path, help="int8 YOLOX-nano file (plain) that boxes photographs beside it")
+    parser.add_argument("--size", choices=("s", "m"), action="append", help="only this size; both if not given")
+    parser.add_argument("--minutes", type=float, default=90, help="of training, all runs together")
+    parser.add_argument("--pictures", type=int, default=3_000, help="drawn streets' pictures")
+    parser.add_argument("--steps", type=int, help="steps of each run at most, instead of the minutes alone")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--threshold", type=float, help="score threshold; chosen on held-out streets if not given")

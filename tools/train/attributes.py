@@ -1,6 +1,6 @@
-"""Trains the attribute heads.
+"""Trains the attribute heads: three linear ones, fitted at once, then tuned together with the trunk.
 
-Knows:  upper bodies with classes, a time budget, a seed.
+Knows:  upper bodies with classes, a seed, a time budget.
 Never:  a class outside the closed lists.
 Leaves: ``attributes.pt``.
 Clauses: 4.2(2).
@@ -15,24 +15,35 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as f
 
 from tools.train.nets import Attributes
 from tools.train.shards import Picture
+from tools.train.start import start_attributes
 from tools.train.upper_bodies import load
 
-BATCH = 32
-BEST_RATE = 4e-3
-REAL_SHARE = 0.25
-SHARES = (0.3, 0.3, 1.0)
-"""Of the loss, a head: so small a trunk is for the mask, the one thing a pole can see; the others stay unknown."""
+BATCH = 64
+ROUNDS = 2
+"""How often each crop is seen, changed each time."""
+
+DECAY = (0.3, 0.3, 0.02)
+"""Of the squared weights, a head: the fewer real faces tell it, the more."""
+
+DRAWN_TELLS = (False, False, True)
+"""Whether a drawn person teaches a head: clothes of drawings say nothing of real people's sex and age."""
+
+DRAWN_SHARE = 0.15
+"""Of the loss, of drawn people, where they teach."""
+
+STEPS = 60
+TUNING_RATE, TRUNK_SHARE = 2e-4, 0.15
 
 Classes = npt.NDArray[np.int64]
 
 
 def as_input(crops: Picture) -> Tensor:
-    """uint8 (n, 64, 48, 3) -> float (n, 3, 64, 48) 0..1."""
+    """uint8 (n, 96, 72, 3) -> float (n, 3, 96, 72) 0..1."""
     picture = torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float() / 255
     return picture.contiguous(memory_format=torch.channels_last)
 
@@ -51,48 +62,112 @@ def changed(crops: Picture, rng: np.random.Generator) -> Picture:
     return np.clip(out, 0, 255).astype(np.uint8)
 
 
-def _weights(classes: Classes, real: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """Draw real faces often, and each mask state of real faces equally often."""
-    weight = np.where(real, REAL_SHARE / max(real.sum(), 1), (1 - REAL_SHARE) / max((~real).sum(), 1))
-    for state in (0, 1):
-        here = real & (classes[:, 2] == state)
-        weight[here] *= 0.5 * (real & (classes[:, 2] >= 0)).sum() / max(here.sum(), 1)
-    return np.asarray(weight / weight.sum(), np.float64)
+def _weights(classes: Classes, real: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """Return each row's weight for one head (``classes`` (n), all known): real people's classes count the same."""
+    weight = np.zeros(len(classes), np.float32)
+    for source, share in ((real, 1 - DRAWN_SHARE), (~real, DRAWN_SHARE)):
+        there = np.unique(classes[source])
+        for state in there:
+            here = source & (classes == state)
+            weight[here] = share / len(there) / here.sum()
+    return weight / weight.sum()
 
 
-def loss_of(outputs: tuple[Tensor, Tensor, Tensor], classes: Tensor) -> Tensor:
-    """Weighted sum of three cross entropies; unknown classes (-1) count nothing."""
-    total = torch.zeros(())
-    for k, logits in enumerate(outputs):
-        if bool((classes[:, k] >= 0).any()):
-            total = total + SHARES[k] * f.cross_entropy(logits, classes[:, k], ignore_index=-1, label_smoothing=0.05)
-    return total
+def _fit(head: nn.Linear, seen: Tensor, classes: Classes, weight: npt.NDArray[np.float32], decay: float) -> float:
+    """Fit one head to what the trunk saw, by LBFGS on standardised columns; returns the loss."""
+    middle, spread = seen.mean(0), seen.std(0) + 1e-3
+    columns, wanted, shares = (seen - middle) / spread, torch.from_numpy(classes), torch.from_numpy(weight)
+    weights = torch.zeros(head.out_features, seen.shape[1], requires_grad=True)
+    bias = torch.zeros(head.out_features, requires_grad=True)
+    optimiser = torch.optim.LBFGS([weights, bias], max_iter=STEPS, line_search_fn="strong_wolfe")
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        each = f.cross_entropy(columns @ weights.T + bias, wanted, reduction="none")
+        whole = (each * shares).sum() + decay * weights.square().sum()
+        whole.backward()  # type: ignore[no-untyped-call] # torch
+        return whole
+
+    optimiser.step(loss)  # type: ignore[arg-type, no-untyped-call] # torch
+    last = loss().item()
+    with torch.no_grad():
+        head.weight.copy_(weights / spread)
+        head.bias.copy_(bias - (weights * (middle / spread)).sum(dim=1))
+    return last
 
 
-def train(data: Path, out: Path, *, minutes: float, seed: int, most_steps: int | None = None) -> Path:
-    """Train for ``minutes`` more, from where ``out`` left off; returns the checkpoint."""
+def train(
+    data: Path, out: Path, *, minutes: float, seed: int, start: Path | None = None, most: int | None = None
+) -> Path:
+    """Fit the heads on the trunk as it started (``most`` crops at most), tune both; returns the checkpoint."""
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
     crops, classes, real = load(data / "train.npz")
-    weights, rng = _weights(classes, real), np.random.default_rng(seed)
-    model = Attributes().to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch
+    rng = np.random.default_rng(seed)
+    chosen = rng.permutation(len(crops))[:most]
+    crops, classes, real = crops[chosen], classes[chosen], real[chosen]
+    model = Attributes().eval()
+    if start is not None:
+        start_attributes(model, start)
+    parts, began = [], time.monotonic()
+    with torch.no_grad():
+        for _ in range(ROUNDS):
+            parts += [
+                model.pooled(as_input(changed(crops[first : first + BATCH], rng)))
+                for first in range(0, len(crops), BATCH)
+            ]
+            print(f"seen {sum(len(part) for part in parts)}, {time.monotonic() - began:.0f} s", flush=True)
+    seen, classes, real = torch.cat(parts), np.tile(classes, (ROUNDS, 1)), np.tile(real, ROUNDS)
+    for number, head in enumerate(model.heads()):
+        known = (classes[:, number] >= 0) & (real | DRAWN_TELLS[number])
+        if not known.any():
+            continue
+        weight = _weights(classes[known, number], real[known])
+        loss = _fit(head, seen[torch.from_numpy(known)], classes[known, number], weight, DECAY[number])
+        print(f"head {number}: {known.sum()} rows, loss {loss:.4f}", flush=True)
+    _tune(model, (crops, classes[: len(crops)], real[: len(crops)]), minutes, rng)
     path = out / "attributes.pt"
-    if path.exists():
-        model.load_state_dict(torch.load(path, weights_only=True)["mean"])
-    optimiser = torch.optim.AdamW(model.parameters(), BEST_RATE, weight_decay=1e-2)
+    torch.save({"mean": model.state_dict()}, path)
+    return path
+
+
+def _tune(
+    model: Attributes,
+    known: tuple[Picture, Classes, npt.NDArray[np.bool_]],
+    minutes: float,
+    rng: np.random.Generator,
+) -> None:
+    """Let the later blocks follow the heads, slowly: at ten times these rates they forget all they knew."""
+    crops, classes, real = known
+    for part in model.early():
+        part.requires_grad_(requires_grad=False)
+    heads = {id(p) for head in model.heads() for p in head.parameters()}
+    learning = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in learning if id(p) in heads], "share": 1.0, "lr": 0.0},
+        {"params": [p for p in learning if id(p) not in heads], "share": TRUNK_SHARE, "lr": 0.0},
+    ]
+    optimiser = torch.optim.AdamW(groups, weight_decay=1e-2)
+    chances = np.zeros(len(crops))
+    for number in range(3):
+        here = (classes[:, number] >= 0) & (real | DRAWN_TELLS[number])
+        if here.any():
+            chances[here] += _weights(classes[here, number], real[here])
     began, step, total = time.monotonic(), 0, 0.0
-    while (spent := time.monotonic() - began) < minutes * 60 and (most_steps is None or step < most_steps):
+    while (done := (time.monotonic() - began) / (minutes * 60)) < 1:
         for group in optimiser.param_groups:
-            group["lr"] = BEST_RATE * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * spent / (minutes * 60))))
-        chosen = rng.choice(len(crops), BATCH, p=weights)
-        outputs = model(as_input(changed(crops[chosen], rng)))
-        loss = loss_of(outputs, torch.from_numpy(classes[chosen]))
+            group["lr"] = group["share"] * TUNING_RATE * 0.5 * (1 + math.cos(math.pi * done)) * min(1, step / 50)
+        chosen = rng.choice(len(crops), BATCH // 2, p=chances / chances.sum())
+        loss = torch.zeros(())
+        for number, logits in enumerate(model(as_input(changed(crops[chosen], rng)))):
+            told = (classes[chosen, number] >= 0) & (real[chosen] | DRAWN_TELLS[number])
+            if told.any():
+                truth = torch.from_numpy(classes[chosen, number][told])
+                loss = loss + f.cross_entropy(logits[torch.from_numpy(told)], truth, label_smoothing=0.05)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call] # torch
         optimiser.step()
         step, total = step + 1, total + loss.item()
-        if step % 100 == 0:
-            print(f"{spent:.0f} s, step {step}, loss {total / 100:.4f}", flush=True)
+        if step % 50 == 0:
+            print(f"{done:.0%} step {step}, loss {total / 50:.4f}", flush=True)
             total = 0.0
-    torch.save({"mean": model.state_dict(), "step": step}, path)
-    return path

@@ -1,77 +1,137 @@
 """What the detector is punished for.
 
-Knows:  where persons are, where nobody may be judged.
+Knows:  where persons are, how sure their boxes are, where nobody may be judged.
 Never:  a picture.
-Leaves: one number to descend.
+Leaves: two numbers to descend.
 Clauses: none.
+
+Each person is asked of the few cells that see it best (score and overlap together, the best ``CELLS``); a cell's
+wanted score is how well its box fits, so that a score means "a person, and here". All other cells want nothing.
 """
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional as f
 
-from tools.train.shards import Boxes
+from tools.train.nets import STRIDES
 
-STRIDE = 8
-Floats = npt.NDArray[np.float32]
+CELLS = 8
+"""Cells at most that are asked for one person."""
+
+REACH = 2.5
+"""Cells from a person's middle within which a cell may be asked for it."""
+
+BOX_SHARE = 2.0
 
 
-def target(boxes: Boxes, height: int = 192, width: int = 320, blank: int = 12) -> Floats:
-    """Return (7, height / 8, width / 8): heat 0..1, weight of the background, box l t r b, weight of the box.
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Every cell of the three grids: corner in cells (n, 2), size in pixels (n)."""
 
-    The ``blank`` last rows of pixels are no part of the picture.
+    corner: Tensor
+    size: Tensor
+
+
+def grid_of(outputs: tuple[Tensor, ...]) -> Grid:
+    """Return the cells of the detector's outputs, in their order."""
+    corners, sizes = [], []
+    for heat, stride in zip(outputs[0::2], STRIDES, strict=True):
+        rows, columns = heat.shape[2:]
+        down, across = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+        corners.append(torch.stack((across, down), -1).reshape(-1, 2).float())
+        sizes.append(torch.full((rows * columns,), float(stride)))
+    return Grid(torch.cat(corners), torch.cat(sizes))
+
+
+def flat(outputs: tuple[Tensor, ...], grid: Grid) -> tuple[Tensor, Tensor]:
+    """Return logits (b, n) and boxes (b, n, 4; left top right bottom in the model's pixels)."""
+    logits = torch.cat([heat.flatten(1) for heat in outputs[0::2]], dim=1)
+    raw = torch.cat([box.flatten(2).transpose(1, 2) for box in outputs[1::2]], dim=1)
+    middle = (raw[..., :2] + grid.corner) * grid.size[:, None]
+    half = raw[..., 2:].clamp(-6, 6).exp() * grid.size[:, None] / 2
+    return logits, torch.cat((middle - half, middle + half), dim=-1)
+
+
+def overlaps(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Return intersection over union and its generalised form, of boxes that broadcast together."""
+    low, high = torch.maximum(first[..., :2], second[..., :2]), torch.minimum(first[..., 2:], second[..., 2:])
+    both = (high - low).clamp(min=0).prod(-1)
+    union = (first[..., 2:] - first[..., :2]).prod(-1) + (second[..., 2:] - second[..., :2]).prod(-1) - both + 1e-6
+    outer = torch.maximum(first[..., 2:], second[..., 2:]) - torch.minimum(first[..., :2], second[..., :2])
+    hull = outer.prod(-1) + 1e-6
+    overlap = both / union
+    return overlap, overlap - (hull - union) / hull
+
+
+def asked(scores: Tensor, boxes: Tensor, grid: Grid, persons: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each cell's wanted score (n) and whom it is asked for (n; -1 nobody), for one picture.
+
+    ``scores`` (n) and ``boxes`` (n, 4) are the detector's own, ``persons`` (m, 5) boxes and how sure they are.
     """
-    rows, columns = height // STRIDE, width // STRIDE
-    out = np.zeros((7, rows, columns), np.float32)
-    out[1, : -(-(height - blank) // STRIDE)] = 1
-    ys, xs = (np.arange(rows, dtype=np.float32) + 0.5) * STRIDE, (np.arange(columns, dtype=np.float32) + 0.5) * STRIDE
-    for left, top, right, bottom, kind in boxes:
-        if kind == 1:
-            continue
-        inside = ((ys >= top - 4) & (ys <= bottom + 4))[:, None] & ((xs >= left - 4) & (xs <= right + 4))[None]
-        out[1][inside] = 0
-    order = sorted((row for row in boxes if row[4] == 1), key=lambda r: -(r[2] - r[0]) * (r[3] - r[1]))
-    for left, top, right, bottom, _ in order:
-        cx, cy, w, h = (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
-        column, row = min(int(cx / STRIDE), columns - 1), min(int(cy / STRIDE), rows - 1)
-        sx, sy = np.clip(w / 9, 2.6, 14), np.clip(h / 9, 2.6, 16)
-        gx = np.exp(-(((xs - xs[column]) / sx) ** 2) / 2)
-        gy = np.exp(-(((ys - ys[row]) / sy) ** 2) / 2)
-        heat = gy[:, None] * gx[None]
-        better = heat > out[0]
-        out[0] = np.maximum(out[0], heat)
-        near = better & (heat > 0.55)
-        out[1][heat > 0.3] = 1
-        distances = (xs[None] - left, ys[:, None] - top, right - xs[None], bottom - ys[:, None])
-        for k, distance in enumerate(distances):
-            out[2 + k][near] = np.broadcast_to(distance, near.shape)[near]
-        out[6][near] = heat[near]
-    out[6] *= (out[2:6].min(axis=0) > -2) & (out[2:6].sum(axis=0) > 0)
-    out[2:6] = np.maximum(out[2:6], 0)
-    return out
+    middle = (grid.corner + 0.5) * grid.size[:, None]
+    centre = (persons[:, :2] + persons[:, 2:4]) / 2
+    away = (middle[None] - centre[:, None]).abs().amax(-1) / grid.size
+    inside = torch.minimum(middle[None] - persons[:, None, :2], persons[:, None, 2:4] - middle[None]).amin(-1) > 0
+    allowed = ((away < REACH) & inside) | (away <= 0.5)
+    overlap = overlaps(boxes[None], persons[:, None, :4])[0].clamp(min=0)
+    fitness = torch.where(allowed, scores[None].sqrt() * overlap**4 + 1e-9, torch.zeros(()))
+    best = fitness.topk(min(CELLS, fitness.shape[1]), dim=1)
+    chosen = torch.zeros_like(fitness).scatter(1, best.indices, (best.values > 0).float())
+    rivals = torch.where(chosen > 0, overlap + 1e-6, torch.zeros(()))
+    whom = rivals.argmax(0)
+    taken = rivals.amax(0) > 0
+    mine = torch.zeros_like(chosen).scatter(0, whom[None], taken[None].float())
+    peak = (fitness * mine).amax(1, keepdim=True).clamp(min=1e-9)
+    fit = (overlap * mine).amax(1, keepdim=True)
+    wanted = (fitness * mine / peak * fit * persons[:, 4:5]).amax(0)
+    return wanted, torch.where(taken, whom, torch.full_like(whom, -1))
 
 
-def detector_loss(heat: Tensor, box: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """Return focal loss of the heat and IoU loss of the boxes, both a person."""
-    logits, goal, weight = heat[:, 0].clamp(-12, 12), wanted[:, 0], wanted[:, 1]
-    probability = torch.sigmoid(logits)
-    peak = (goal > 0.999).float()
-    persons = peak.sum().clamp(min=1.0)
-    hit = peak * (1 - probability) ** 2 * f.logsigmoid(logits)
-    miss = (1 - peak) * (1 - goal) ** 4 * probability**2 * f.logsigmoid(-logits) * weight
-    share = wanted[:, 6]
-    pl, pt, pr, pb = box.unbind(1)
-    gl, gt, gr, gb = wanted[:, 2], wanted[:, 3], wanted[:, 4], wanted[:, 5]
-    across = torch.minimum(pl, gl) + torch.minimum(pr, gr)
-    down = torch.minimum(pt, gt) + torch.minimum(pb, gb)
-    both = across.clamp(min=0) * down.clamp(min=0)
-    union = (pl + pr) * (pt + pb) + (gl + gr) * (gt + gb) - both + 1e-3
-    hull = (torch.maximum(pl, gl) + torch.maximum(pr, gr)) * (torch.maximum(pt, gt) + torch.maximum(pb, gb)) + 1e-3
-    generous = both / union - (hull - union) / hull
-    near = (torch.log1p(torch.stack((pl, pt, pr, pb))) - torch.log1p(torch.stack((gl, gt, gr, gb)))).abs().mean(0)
-    boxes = ((1 - generous + 0.5 * near) * share).sum() / share.sum().clamp(min=1.0)
-    return -(hit + miss).sum() / persons, boxes
+def detector_loss(outputs: tuple[Tensor, ...], marks: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the loss of scores and of boxes.
+
+    ``marks`` (b, m, 6) are boxes, kind (1 person, 0 ignore, -1 no row), how sure.
+    """
+    grid = grid_of(outputs)
+    logits, boxes = flat(outputs, grid)
+    goal, weight, pairs = torch.zeros_like(logits), torch.ones_like(logits), []
+    middle = (grid.corner + 0.5) * grid.size[:, None]
+    with torch.no_grad():
+        scores = torch.sigmoid(logits)
+        for k, rows in enumerate(marks):
+            unknown = rows[rows[:, 4] == 0]
+            if len(unknown):
+                inside = torch.minimum(middle[None] - unknown[:, None, :2], unknown[:, None, 2:4] - middle[None])
+                weight[k][(inside.amin(-1) > -0.25 * grid.size).any(0)] = 0
+            persons = rows[rows[:, 4] == 1]
+            if len(persons):
+                people = persons[:, [0, 1, 2, 3, 5]]
+                goal[k], whom = asked(scores[k], boxes[k], grid, people)
+                cells = torch.nonzero(whom >= 0)[:, 0]
+                weight[k][cells] = 1
+                pairs.append((k, cells, people[whom[cells], :4]))
+    whole = goal.sum().clamp(min=1.0)
+    sharp = (goal - scores).abs().pow(1.5) + 0.02
+    heat = (f.binary_cross_entropy_with_logits(logits, goal, reduction="none") * weight * sharp).sum() / whole
+    box = torch.zeros(())
+    for k, cells, people in pairs:
+        box = box + ((1 - overlaps(boxes[k, cells], people)[1]) * goal[k, cells]).sum()
+    return heat, BOX_SHARE * box / whole
+
+
+def taught_loss(outputs: tuple[Tensor, ...], teacher: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    """Return how far scores and boxes are from the teacher's, cell by cell, where either sees somebody."""
+    grid = grid_of(outputs)
+    logits, boxes = flat(outputs, grid)
+    theirs, their_boxes = flat(teacher, grid)
+    wanted = torch.sigmoid(theirs)
+    whole = wanted.sum().clamp(min=1.0)
+    sharp = (wanted - torch.sigmoid(logits.detach())).abs() + 0.05
+    heat = (f.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * sharp).sum() / whole
+    likely = wanted * (wanted > 0.1)
+    box = ((1 - overlaps(boxes, their_boxes)[1]) * likely).sum() / whole
+    return heat, BOX_SHARE * box

@@ -40,8 +40,15 @@ def text_of(entries: list[Entry]) -> str:
 
 
 def replace_entry(directory: Path, entry: Entry) -> None:
-    """Put ``entry`` into the directory's manifest, in the place of an older one for the same task."""
+    """Put ``entry`` into the directory's manifest, in the place of an older one for the same file.
+
+    Detectors come first, in the order in which they were first written: the first is the pole's default.
+    """
     path = directory / "MANIFEST.toml"
     entries: list[Entry] = tomllib.loads(path.read_text())["model"] if path.exists() else []
-    kept = [old for old in entries if old["task"] != entry["task"]]
-    path.write_text(text_of(sorted([*kept, entry], key=lambda e: str(e["task"]), reverse=True)))
+    places = [old["file"] for old in entries]
+    if entry["file"] in places:
+        entries[places.index(entry["file"])] = entry
+    else:
+        entries.append(entry)
+    path.write_text(text_of(sorted(entries, key=lambda e: str(e["task"]), reverse=True)))

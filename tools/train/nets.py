@@ -1,7 +1,7 @@
 """The two networks: plain convolutions that every int8 runtime and Edge TPU runs.
 
-Knows:  conv, depthwise conv, add, ReLU6, nearest upsampling, mean.
-Never:  an output besides a heat map and four distances, or class scores.
+Knows:  conv, depthwise conv, add, concatenation, ReLU, max pool, nearest upsampling, mean.
+Never:  an output besides heat maps and boxes, or class scores.
 Leaves: torch modules, channels first.
 Clauses: 4.2(2) (no embedding leaves), 6.1(4).
 """
@@ -12,51 +12,39 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as f
 
-STRIDE = 8
+STRIDES = (8, 16, 32)
+"""Pixels of the model's picture a cell, of each of the three grids."""
 
-
-def _conv(inside: int, outside: int, size: int = 3, step: int = 1, groups: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inside, outside, size, step, size // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(outside),
-        nn.ReLU6(),
-    )
-
-
-class Separable(nn.Module):
-    """Depthwise then pointwise, with a shortcut where shapes allow."""
-
-    def __init__(self, inside: int, outside: int, step: int = 1, size: int = 3) -> None:
-        super().__init__()
-        self.body = nn.Sequential(_conv(inside, inside, size, step, inside), _conv(inside, outside, 1))
-        self.keeps = step == 1 and inside == outside
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(n, c, h, w) -> (n, c', h / step, w / step)."""
-        return x + self.body(x) if self.keeps else self.body(x)
+PERSONS = ("heat_8", "box_8", "heat_16", "box_16", "heat_32", "box_32")
+"""Meanings of the detector's outputs, in order."""
 
 
 class Plain(nn.Module):
-    """A convolution with a bias and ReLU: what a trained one with its normalisation folded in looks like."""
+    """A convolution with a bias and, but for ``linear``, ReLU: a trained one with its normalisation folded in."""
 
-    def __init__(self, inside: int, outside: int, size: int = 1, step: int = 1, *, depthwise: bool = False) -> None:
+    def __init__(
+        self, inside: int, outside: int, size: int = 1, step: int = 1, *, depthwise: bool = False, linear: bool = False
+    ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inside, outside, size, step, size // 2, groups=inside if depthwise else 1)
+        self.linear = linear
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, c', h / step, w / step)."""
-        return f.relu(self.conv(x))
+        out: Tensor = self.conv(x)
+        return out if self.linear else f.relu(out)
 
 
 class Split(nn.Module):
     """Two paths, one through ``depth`` small blocks, joined again (a cross-stage block)."""
 
-    def __init__(self, inside: int, hidden: int, outside: int, depth: int, *, shortcut: bool) -> None:
+    def __init__(
+        self, inside: int, hidden: int, outside: int, depth: int, *, shortcut: bool, dear: bool = False
+    ) -> None:
         super().__init__()
         self.main, self.other = Plain(inside, hidden), Plain(inside, hidden)
         self.blocks = nn.ModuleList(
-            nn.Sequential(Plain(hidden, hidden), Plain(hidden, hidden, 3, depthwise=True), Plain(hidden, hidden))
-            for _ in range(depth)
+            nn.Sequential(Plain(hidden, hidden), *_three(hidden, hidden, dear=dear)) for _ in range(depth)
         )
         self.out = Plain(2 * hidden, outside)
         self.shortcut = shortcut
@@ -69,34 +57,60 @@ class Split(nn.Module):
         return self.out(torch.cat((main, self.other(x)), dim=1))
 
 
-def _down(inside: int, outside: int) -> nn.Sequential:
-    return nn.Sequential(Plain(inside, inside, 3, 2, depthwise=True), Plain(inside, outside))
+class Head(nn.Module):
+    """Persons of one grid: a score's logit and a box a cell, from one branch of two cheap convolutions."""
+
+    def __init__(self, inside: int, width: int = 64) -> None:
+        super().__init__()
+        self.stem = Plain(inside, width)
+        self.branch = nn.Sequential(
+            *(nn.Sequential(Plain(width, width, 3, depthwise=True, linear=True), Plain(width, width)) for _ in range(2))
+        )
+        self.heat, self.box = nn.Conv2d(width, 1, 1), nn.Conv2d(width, 4, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, c, h, w) -> logits (n, 1, h, w), boxes (n, 4, h, w): see :data:`STRIDES`."""
+        x = self.branch(self.stem(x))
+        return self.heat(x), self.box(x)
+
+
+def _three(inside: int, outside: int, step: int = 1, *, dear: bool = False) -> list[nn.Module]:
+    """Return a 3 x 3 convolution: depthwise and pointwise, or, ``dear``, whole."""
+    if dear:
+        return [Plain(inside, outside, 3, step)]
+    return [Plain(inside, inside, 3, step, depthwise=True), Plain(inside, outside)]
 
 
 class Detector(nn.Module):
-    """Persons as peaks: heat logits and distances at stride 8, from the top-down half of a small pyramid.
+    """Persons on three grids, at strides 8, 16 and 32.
 
-    The body has the form of YOLOX-nano's (depthwise), without its bottom-up half and its heads, so that it can start
-    from such weights (``start.py``); the heads are depthwise and ours.
+    The body has the form of YOLOX-nano's (depthwise, its normalisation folded in), so that it can start from such
+    weights (``start.py``); the heads are ours: one class, one cheap branch. It takes any size whose sides are
+    multiples of 32.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, dear: bool = False) -> None:
+        """``dear``: whole 3 x 3 convolutions, as in the plain YOLOX-nano; for a teacher only."""
         super().__init__()
+
+        def _down(inside: int, outside: int) -> nn.Sequential:
+            return nn.Sequential(*_three(inside, outside, 2, dear=dear))
+
+        def _split(inside: int, hidden: int, outside: int, depth: int = 1, *, shortcut: bool = False) -> Split:
+            return Split(inside, hidden, outside, depth, shortcut=shortcut, dear=dear)
+
         self.stem = nn.Sequential(Plain(3, 12, 3, 2), Plain(12, 16, 3), *_down(16, 32))
-        self.second = Split(32, 16, 32, 1, shortcut=True)
-        self.third = nn.Sequential(*_down(32, 64), Split(64, 32, 64, 3, shortcut=True))
-        self.fourth = nn.Sequential(*_down(64, 128), Split(128, 64, 128, 3, shortcut=True))
+        self.second = _split(32, 16, 32, shortcut=True)
+        self.third = nn.Sequential(*_down(32, 64), _split(64, 32, 64, 3, shortcut=True))
+        self.fourth = nn.Sequential(*_down(64, 128), _split(128, 64, 128, 3, shortcut=True))
         self.fifth = _down(128, 256)
         self.squeeze, self.spread = Plain(256, 128), Plain(512, 256)
-        self.deep = Split(256, 128, 256, 1, shortcut=False)
-        self.lateral5, self.merge4 = Plain(256, 128), Split(256, 64, 128, 1, shortcut=False)
-        self.lateral4, self.merge3 = Plain(128, 64), Split(128, 32, 64, 1, shortcut=False)
-        self.neck = Separable(64, 64)
-        self.heat = nn.Sequential(Separable(64, 64), nn.Conv2d(64, 1, 1))
-        self.box = nn.Sequential(Separable(64, 64), nn.Conv2d(64, 4, 1))
-        self.unit = STRIDE
-        nn.init.constant_(self.heat[1].bias, -3.5)  # type: ignore[arg-type] # a Conv2d's bias is a tensor
-        nn.init.constant_(self.box[1].bias, 2.0)  # type: ignore[arg-type] # likewise
+        self.deep = _split(256, 128, 256)
+        self.lateral5, self.merge4 = Plain(256, 128), _split(256, 64, 128)
+        self.lateral4, self.merge3 = Plain(128, 64), _split(128, 32, 64)
+        self.down3, self.again4 = _down(64, 64), _split(128, 64, 128)
+        self.down4, self.again5 = _down(128, 128), _split(256, 128, 256)
+        self.heads = nn.ModuleList([Head(64), Head(128), Head(256)])
 
     def early(self) -> list[nn.Module]:
         """Return what sees edges and colours only; it may stay as it started."""
@@ -105,48 +119,118 @@ class Detector(nn.Module):
     def convolutions(self) -> list[nn.Conv2d]:
         """Return the body's convolutions in a fixed order."""
         parts = (self.stem, self.second, self.third, self.fourth, self.fifth, self.squeeze, self.spread, self.deep,
-                 self.lateral5, self.merge4, self.lateral4, self.merge3)  # fmt: skip
+                 self.lateral5, self.merge4, self.lateral4, self.merge3, self.down3, self.again4, self.down4,
+                 self.again5)  # fmt: skip
         return [module for part in parts for module in part.modules() if isinstance(module, nn.Conv2d)]
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, 3, 192, 320) in 0..1 -> heat logits (n, 1, 24, 40), distances in model pixels (n, 4, 24, 40)."""
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """(n, 3, h, w) in 0..1 -> logits and boxes of the grids of 8, 16 and 32 pixels, in turn.
+
+        A box is its middle's place in cells from the cell's corner (across, down) and the logarithms of width and
+        height in cells.
+        """
+        return self.told(self.seen(x))
+
+    def told(self, grids: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, ...]:
+        """Return what the heads make of the body's three grids."""
+        out: list[Tensor] = []
+        for head, grid in zip(self.heads, grids, strict=True):
+            out += head(grid)
+        return tuple(out)
+
+    def seen(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the body's three grids: (n, 64, h / 8, w / 8), (n, 128, h / 16, w / 16), (n, 256, h / 32, w / 32)."""
         third = self.third(self.second(self.stem(x)))
         fourth = self.fourth(third)
         pooled = [self.squeeze(self.fifth(fourth))]
         for _ in range(3):
             pooled.append(f.max_pool2d(f.max_pool2d(pooled[-1], 3, 1, 1), 3, 1, 1))
-        lateral = self.lateral5(self.deep(self.spread(torch.cat(pooled, dim=1))))
-        merged = self.merge4(torch.cat((_twice(lateral), fourth), dim=1))
-        merged = self.neck(self.merge3(torch.cat((_twice(self.lateral4(merged)), third), dim=1)))
-        distances = f.relu(self.box(merged))
-        return self.heat(merged), distances * self.unit if self.unit != 1 else distances
+        lateral5 = self.lateral5(self.deep(self.spread(torch.cat(pooled, dim=1))))
+        lateral4 = self.lateral4(self.merge4(torch.cat((_twice(lateral5), fourth), dim=1)))
+        grid3 = self.merge3(torch.cat((_twice(lateral4), third), dim=1))
+        grid4 = self.again4(torch.cat((self.down3(grid3), lateral4), dim=1))
+        return grid3, grid4, self.again5(torch.cat((self.down4(grid4), lateral5), dim=1))
+
+
+class FullHead(nn.Module):
+    """The start's own head, persons only: a class branch and a box branch of two 3 x 3 convolutions each."""
+
+    def __init__(self, inside: int, width: int = 64) -> None:
+        super().__init__()
+        self.stem = Plain(inside, width)
+        self.kinds = nn.Sequential(Plain(width, width, 3), Plain(width, width, 3))
+        self.kind = nn.Conv2d(width, 1, 1)
+        self.places = nn.Sequential(Plain(width, width, 3), Plain(width, width, 3))
+        self.box, self.thing = nn.Conv2d(width, 4, 1), nn.Conv2d(width, 1, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, c, h, w) -> logits (n, 1, h, w) of "a thing, and a person", boxes (n, 4, h, w)."""
+        x = self.stem(x)
+        places = self.places(x)
+        both = torch.sigmoid(self.kind(self.kinds(x))) * torch.sigmoid(self.thing(places))
+        return torch.logit(both, eps=1e-4), self.box(places)
+
+
+class Teacher(Detector):
+    """The start itself, persons only: what the detector learns to say with cheaper heads. It is never exported."""
+
+    def __init__(self, *, dear: bool = False) -> None:
+        super().__init__(dear=dear)
+        self.heads = nn.ModuleList([FullHead(64), FullHead(128), FullHead(256)])
 
 
 def _twice(x: Tensor) -> Tensor:
     return f.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
-class Attributes(nn.Module):
-    """Sex, age band and mask of upper bodies: three rows of class logits and nothing else."""
+TRUNK = (
+    *((1, 32), (2, 64), (1, 64), (2, 128), (1, 128), (2, 256)), *((1, 256),) * 5, *((1, 512), (1, 512)),
+)  # fmt: skip
+"""Step and channels of each block: MobileNet v1 of half width, but for the last step of two, which is one here."""
 
-    def __init__(self, widths: tuple[int, int, int, int] = (16, 32, 64, 96)) -> None:
+
+class Attributes(nn.Module):
+    """Sex, age band and mask of upper bodies: three rows of class logits and nothing else.
+
+    The trunk has the form of MobileNet v1 (0.5), its normalisation folded in, so that it can start from such weights.
+    """
+
+    def __init__(self) -> None:
         super().__init__()
-        a, b, c, d = widths
-        self.trunk = nn.Sequential(
-            _conv(3, a, 3, 2),
-            Separable(a, b, 1),
-            Separable(b, b),
-            Separable(b, c, 2),
-            Separable(c, c),
-            Separable(c, c),
-            Separable(c, d, 2),
-            Separable(d, d),
-            Separable(d, d),
-        )
-        self.drop = nn.Dropout(0.15)
-        self.sex, self.age, self.mask = nn.Linear(d, 2), nn.Linear(d, 4), nn.Linear(d, 2)
+        self.first = nn.Conv2d(3, 16, 3, 2, 1)
+        blocks, inside = [], 16
+        for step, outside in TRUNK:
+            blocks.append(
+                nn.Sequential(nn.Conv2d(inside, inside, 3, step, 1, groups=inside), nn.ReLU6(),
+                              nn.Conv2d(inside, outside, 1), nn.ReLU6())
+            )  # fmt: skip
+            inside = outside
+        self.blocks = nn.ModuleList(blocks)
+        self.sex, self.age, self.mask = (nn.Linear(256 + 512, classes) for classes in (2, 4, 2))
+
+    def convolutions(self) -> list[nn.Conv2d]:
+        """Return the trunk's convolutions in order."""
+        return [self.first, *(part for part in self.blocks.modules() if isinstance(part, nn.Conv2d))]
+
+    def early(self) -> list[nn.Module]:
+        """Return what may stay as it started."""
+        return [self.first, *self.blocks[:4]]
+
+    def heads(self) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
+        """Return the three heads: sex, age, mask."""
+        return self.sex, self.age, self.mask
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """(n, 3, 96, 72) in 0..1 -> what the heads see, (n, 768): means of a middle and of the last block."""
+        x = f.relu6(self.first(x))
+        kept = []
+        for number, block in enumerate(self.blocks):
+            x = block(x)
+            if number in (10, 12):
+                kept.append(torch.mean(x, dim=(2, 3)))
+        return torch.cat(kept, dim=1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(n, 3, 64, 48) in 0..1 -> logits (n, 2), (n, 4), (n, 2)."""
-        pooled = self.drop(torch.mean(self.trunk(x), dim=(2, 3)))
-        return self.sex(pooled), self.age(pooled), self.mask(pooled)
+        """(n, 3, 96, 72) in 0..1 -> logits (n, 2), (n, 4), (n, 2)."""
+        seen = self.pooled(x)
+        return self.sex(seen), self.age(seen), self.mask(seen)

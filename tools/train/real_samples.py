@@ -16,11 +16,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
 from tools.train.shards import Boxes, Picture, Sample
+from tools.train.views import Labelled
 
 Row = tuple[float, float, float, float, float]
+Taught = dict[str, list[list[float]]]
+"""Boxes of a teacher by file name: edges, how sure its views are together, how sure its surest is."""
+
+HELD, EVERYDAY_HELD = 38, 128
+"""Of 256: how many are held out of most sources, and of everyday photographs, of which there are few."""
+
+SURE, DOUBTFUL = 0.45, 0.12
+"""A teacher's box above the first is a person, below the second nothing; between them nobody is judged."""
 
 
 @dataclass(slots=True)
@@ -70,7 +79,8 @@ def held_out(photo: Photograph) -> bool:
     if photo.source == "intel_sample_videos":
         return "one-by-one" in name
     stem = name.split("_mp4")[0] if "_mp4" in name else name
-    return hashlib.sha256(stem.encode()).digest()[0] < 38
+    share = EVERYDAY_HELD if photo.source == "coco2017" else HELD
+    return hashlib.sha256(stem.encode()).digest()[0] < share
 
 
 def sources(photos: list[Photograph]) -> dict[str, dict[str, object]]:
@@ -86,63 +96,34 @@ def sources(photos: list[Photograph]) -> dict[str, dict[str, object]]:
     return out
 
 
-def _planar(picture: Image.Image) -> Picture:
-    """(180, 320, 3) Y U V of a 640 x 360 RGB picture; PIL's YCbCr is full-range BT.601 like the camera."""
-    y = np.asarray(picture.convert("YCbCr"))[..., 0].astype(np.uint16)
-    rows = y[0::2] + y[1::2]
-    luma = (rows[:, 0::2] + rows[:, 1::2] + 2) >> 2
-    chroma = np.asarray(picture.reduce(2).convert("YCbCr"))
-    return np.stack([luma.astype(np.uint8), chroma[..., 1], chroma[..., 2]], axis=2)
+def labelled(photo: Photograph, taught: Taught) -> Labelled:
+    """Open a photograph: its own boxes where they are complete, else those and the teacher's (``taught`` by name).
 
-
-def _window(photo: Photograph, size: tuple[int, int], rng: np.random.Generator) -> tuple[Image.Image, list[Row]]:
-    """Cut and scale a photograph into ``size``, so that a chosen person gets a plausible height."""
+    A face that lies in no person's box has a body around it of which nobody is judged.
+    """
     with Image.open(photo.path) as opened:
-        picture = opened.convert("RGB")
-    width, height = size
-    fit = max(width / picture.width, height / picture.height)
-    people = [row for row in photo.rows if row[4] == 1]
-    scale = fit * float(rng.uniform(1.0, 1.6))
-    centre = (float(rng.uniform(0, picture.width)), float(rng.uniform(0, picture.height)))
-    if people:
-        left, top, right, bottom, _ = people[int(rng.integers(len(people)))]
-        wish = float(np.exp(rng.uniform(np.log(24), np.log(min(300, height * 0.95)))))
-        scale = float(np.clip(wish / (bottom - top), fit * 0.5, fit * 2.5))
-        centre = ((left + right) / 2 + float(rng.normal(0, 60)), (top + bottom) / 2 + float(rng.normal(0, 40)))
-    resized = picture.resize(
-        (max(1, round(picture.width * scale)), max(1, round(picture.height * scale))),
-        Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR,
-    )
-    x = int(np.clip(centre[0] * scale - width / 2, min(0, resized.width - width), max(0, resized.width - width)))
-    y = int(np.clip(centre[1] * scale - height / 2, min(0, resized.height - height), max(0, resized.height - height)))
-    out = picture.resize((width // 16, height // 16)).filter(ImageFilter.GaussianBlur(3)).resize(size)
-    out.paste(resized, (-x, -y))
-    rows = []
-    for left, top, right, bottom, kind in photo.rows:
-        a, b = max(0.0, left * scale - x), max(0.0, top * scale - y)
-        c, d = min(float(width), right * scale - x), min(float(height), bottom * scale - y)
-        whole = (right - left) * (bottom - top) * scale * scale
-        if c - a > 2 and d - b > 2:
-            share = (c - a) * (d - b) / whole
-            rows.append((a, b, c, d, kind if share > 0.3 and d - b >= 14 else 0.0))
-    return out, rows
+        y, u, v = opened.convert("RGB").convert("YCbCr").split()
+    rows = [(*row, 1.0) for row in photo.rows]
+    if not photo.complete:
+        for left, top, right, bottom, sure, best in taught.get(photo.path.name, []):
+            if any(_shared((left, top, right, bottom), row) > 0.5 for row in photo.rows):
+                continue
+            if sure >= DOUBTFUL or best >= 2 * DOUBTFUL:
+                rows.append((left, top, right, bottom, float(sure >= SURE), min(1.0, 0.4 + sure)))
+        for face in photo.faces:
+            x, across, w, h = face["bbox"]
+            if not any(r[0] <= x + w / 2 <= r[2] and r[1] <= across + h / 2 <= r[3] and r[4] == 1 for r in rows):
+                rows.append((x - 1.2 * w, across - 0.5 * h, x + 2.2 * w, across + 6 * h, 0.0, 1.0))
+    return Labelled((y, u, v), np.array(rows, np.float32).reshape(-1, 6))
 
 
-def real_sample(photos: list[Photograph], rng: np.random.Generator, *, mosaic: float = 0.45) -> Sample:
-    """Make one sample: a photograph scaled to a pole's distances, or four of them in a mosaic."""
-    canvas, rows = Image.new("RGB", (640, 360)), list[Row]()
-    if rng.random() < mosaic:
-        sx, sy = int(rng.integers(110, 211)) * 2, int(rng.integers(60, 121)) * 2
-        tiles = ((0, 0, sx, sy), (sx, 0, 640 - sx, sy), (0, sy, sx, 360 - sy), (sx, sy, 640 - sx, 360 - sy))
-    else:
-        tiles = ((0, 0, 640, 360),)
-    for x, y, width, height in tiles:
-        part, found = _window(photos[int(rng.integers(len(photos)))], (width, height), rng)
-        canvas.paste(part, (x, y))
-        rows += [(a + x, b + y, c + x, d + y, k) for a, b, c, d, k in found]
-    return _planar(canvas), np.array([(a / 2, b / 2, c / 2, d / 2, k) for a, b, c, d, k in rows], np.float32).reshape(
-        -1, 5
-    )
+def _shared(first: tuple[float, ...], second: tuple[float, ...]) -> float:
+    w = min(first[2], second[2]) - max(first[0], second[0])
+    h = min(first[3], second[3]) - max(first[1], second[1])
+    if w <= 0 or h <= 0:
+        return 0.0
+    areas = [(b[2] - b[0]) * (b[3] - b[1]) for b in (first, second)]
+    return w * h / (sum(areas) - w * h)
 
 
 def cut_outs(photos: list[Photograph], smallest: int = 60) -> list[Image.Image]:
@@ -170,30 +151,58 @@ def cut_outs(photos: list[Photograph], smallest: int = 60) -> list[Image.Image]:
 def paste_people(
     sample: Sample, pieces: list[Image.Image], rng: np.random.Generator, horizon: float, foot: float
 ) -> Sample:
-    """Paste cut-out people onto a street; height grows from 0 at row ``horizon`` to ``foot`` pixels at row 180."""
+    """Paste cut-out people onto a street; height grows from 0 at row ``horizon`` to ``foot`` pixels at row 360."""
     picture, boxes = sample[0].copy(), list(sample[1])
-    for _ in range(int(rng.integers(1, 6))):
-        row = float(rng.uniform(50, 200))
-        tall = foot * (row - horizon) / (180 - horizon) * float(rng.uniform(0.85, 1.12))
-        if not 9 < tall < 170:
+    y_plane = picture[: 640 * 360].reshape(360, 640)
+    chroma = picture[640 * 360 :].reshape(2, 180, 320)
+    level = float(np.clip(y_plane.mean() / 120, 0.35, 1.15))
+    rows = np.sort(rng.uniform(100, 400, int(rng.integers(1, 9))))
+    if len(rows) > 2 and rng.random() < 0.5:
+        rows[1:] = rows[0] + rng.uniform(0, 26, len(rows) - 1)  # a group, one before the other
+        rows.sort()
+    middle, together = float(rng.uniform(60, 580)), bool(rng.random() < 0.5)
+    for row in rows:
+        tall = foot * (row - horizon) / (360 - horizon) * float(rng.uniform(0.85, 1.12))
+        if not 18 < tall < 340:
             continue
         piece = pieces[int(rng.integers(len(pieces)))]
-        size = (max(3, round(piece.width * tall / piece.height)), round(tall))
-        small = piece.resize(size, Image.Resampling.BOX)
-        if rng.random() < 0.5:
-            small = small.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        x, y = int(rng.uniform(-size[0] * 0.3, 320 - size[0] * 0.7)), int(row - tall)
-        a, b, c, d = max(x, 0), max(y, 0), min(x + size[0], 320), min(y + size[1], 180)
-        if c - a < 3 or d - b < 5:
-            continue
-        ycc = np.asarray(small.convert("RGB").convert("YCbCr"), np.float32)[b - y : d - y, a - x : c - x]
-        cover = np.asarray(small.getchannel("A"), np.float32)[b - y : d - y, a - x : c - x, None] / 255
-        level = float(np.clip(picture[..., 0].mean() / 120, 0.35, 1.15))
-        tone = (ycc - np.array([0, 128, 128])) * np.array([level, level, level]) + np.array([0, 128, 128])
-        picture[b:d, a:c] = np.clip(picture[b:d, a:c] * (1 - cover) + tone * cover, 0, 255).astype(np.uint8)
-        whole = (c - a) * (d - b) / (size[0] * size[1])
-        boxes.append(np.array([a, b, c, d, 1.0 if whole > 0.3 else 0.0], np.float32))
+        size = (max(6, round(piece.width * tall / piece.height)), round(tall))
+        centre = middle + float(rng.normal(0, tall * 0.35)) if together else float(rng.uniform(0, 640))
+        x, y = int(centre - size[0] / 2) // 2 * 2, int(row - tall) // 2 * 2
+        found = _paste(y_plane, chroma, piece, size, (x, y), level, flip=bool(rng.random() < 0.5))
+        if found is not None:
+            boxes.append(found)
     return picture, _hide(boxes)
+
+
+def _paste(
+    y_plane: Picture,
+    chroma: Picture,
+    piece: Image.Image,
+    size: tuple[int, int],
+    at: tuple[int, int],
+    level: float,
+    *,
+    flip: bool,
+) -> np.ndarray[Any, Any] | None:
+    """Lay one cut-out onto the planes; returns its box and kind, None where nothing of it is in the picture."""
+    small = piece.resize(size, Image.Resampling.BOX)
+    if flip:
+        small = small.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    x, y = at
+    a, b, c, d = max(x, 0), max(y, 0), min(x + size[0], 640) // 2 * 2, min(y + size[1], 360) // 2 * 2
+    if c - a < 6 or d - b < 10:
+        return None
+    ycc = np.asarray(small.convert("RGB").convert("YCbCr"), np.float32)[b - y : d - y, a - x : c - x]
+    cover = np.asarray(small.getchannel("A"), np.float32)[b - y : d - y, a - x : c - x] / 255
+    y_plane[b:d, a:c] = np.clip(y_plane[b:d, a:c] * (1 - cover) + ycc[..., 0] * level * cover, 0, 255)
+    thin = cover[::2, ::2]
+    for k in range(2):
+        here = chroma[k, b // 2 : d // 2, a // 2 : c // 2]
+        tone = (ycc[::2, ::2, k + 1] - 128) * level + 128
+        here[...] = np.clip(here * (1 - thin) + tone * thin, 0, 255).astype(np.uint8)
+    whole = (c - a) * (d - b) / (size[0] * size[1])
+    return np.array([a, b, c, d, 1.0 if whole > 0.3 else 0.0], np.float32)
 
 
 def _hide(boxes: list[np.ndarray[Any, Any]]) -> Boxes:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert.interpreter import Interpreter
 
+from firmware.drivers.model_manifest import Model, read_manifest
 from tools.evaluate import figures
 from tools.evaluate.drawn import streets_of
 from tools.evaluate.measure import Detector, fleeting, occupancy_error
@@ -25,30 +26,36 @@ from tools.train.manifest import replace_entry
 from tools.train.upper_bodies import load
 
 LICENCE = "Apache-2.0"
+STARTS = "BSD-3-Clause and Apache-2.0"
 FALSE_PERSONS_ALLOWED = 0.02
 CHOOSING_SEED = 1_000
 """Other streets than those of :mod:`tools.evaluate.figures`."""
 
-MINIMUM_HEIGHT = 70
+MINIMUM_HEIGHT = 150
 MASK = 2
 """Number of the mask's head."""
 
-CONFIDENCES = {"sex": 0.95, "age": 0.90}
-"""Set, not chosen: so high that what was hardly learnt is unknown. The mask's is chosen, :func:`_confidence`."""
+COVERAGE = 0.6
+"""Share of real faces that sex and age answer, where what they answer is right often enough."""
 
+LEAST_RIGHT = {"sex": 0.80, "age": 0.52}
+"""Of the answered; a head that stays below it on real faces answers nothing (confidence ``SILENT``)."""
+
+SILENT = 0.999
 RIGHT_WANTED = 0.83
 FACES = "synthetic street of tools/street; faces of fairface_540 and kaggle_face_mask_detection_853 (tier B)"
 
 
-def described(sources: Path, start: Path | None) -> str:
-    """Return one line on what a model was trained on."""
+def described(sources: Path, start: Path | None, teacher: Path | None = None) -> str:
+    """Return one line on what a model was trained on, started from and taught by."""
     found = json.loads(sources.read_text())
     parts = [
         f"{name} (tier {facts['tier']}, {facts['pictures']} pictures, sha256 {facts['sha256'][:16]})"
         for name, facts in found.items()
     ]
-    begun = f"; started from {start.name} (sha256 {_hash(start)[:16]}, BSD-3-Clause and Apache-2.0)" if start else ""
-    return "synthetic street of tools/street; " + "; ".join(parts) + begun
+    named = (("started from", start), ("photographs also boxed by", teacher))
+    begun = [f"{how} {file.name} (sha256 {_hash(file)[:16]}, {STARTS})" for how, file in named if file is not None]
+    return "; ".join(["synthetic street of tools/street", *parts, *begun])
 
 
 def _hash(path: Path) -> str:
@@ -69,12 +76,16 @@ def detector(directory: Path, made: Exported, *, threshold: float | None, data: 
         "measured": {},
     }
     replace_entry(directory, entry)
-    model = Detector(directory)
     if threshold is None:
-        entry["score_threshold"] = threshold = _choose(model)
+        entry["score_threshold"] = threshold = _choose(Detector(directory, _listed(directory, made)))
         replace_entry(directory, entry)
-    entry["measured"] = _figures(directory, threshold, made)
+    entry["measured"] = figures.measured(directory, threshold, _listed(directory, made))
+    entry["measured"].update({f"int8_error_{name}": error for name, error in made.error.items()})
     replace_entry(directory, entry)
+
+
+def _listed(directory: Path, made: Exported) -> Model:
+    return next(model for model in read_manifest(directory).model if model.file == made.file.name)
 
 
 def _choose(model: Detector) -> float:
@@ -92,37 +103,37 @@ def _choose(model: Detector) -> float:
     return chosen
 
 
-def _figures(directory: Path, threshold: float, made: Exported) -> dict[str, float]:
-    out = figures.measured(directory, threshold)
-    out.update({f"int8_error_{name}": error for name, error in made.error.items()})
-    return out
-
-
-def attributes(directory: Path, made: Exported, crops: Path) -> None:
+def attributes(directory: Path, made: Exported, crops: Path, start: Path | None) -> None:
     """Choose the mask's confidence, measure on held-out upper bodies, write the entry.
 
-    It is chosen on drawn people of other streets and the first half of the held-out faces; what it answers of real
-    faces is measured on the second half.
+    Confidences are chosen on drawn people of other streets (the mask's) and the first half of the held-out faces; what
+    is answered of real faces is measured on the second half.
     """
     pictures, classes, real = load(crops / "held.npz")
     answers = _answers(made, pictures)
     faces = np.flatnonzero(real & (classes[:, MASK] >= 0))
-    choosing = np.isin(np.arange(len(real)), faces[: len(faces) // 2])
+    of_masks = np.isin(np.arange(len(real)), faces[: len(faces) // 2])
     drawn, of_drawn, _ = load(crops / "choose.npz")
     confidence = _confidence(
-        (_answers(made, drawn)[MASK], of_drawn[:, MASK]), (answers[MASK][choosing], classes[choosing, MASK])
+        (_answers(made, drawn)[MASK], of_drawn[:, MASK]), (answers[MASK][of_masks], classes[of_masks, MASK])
     )
     measured: dict[str, float] = {}
     outputs = []
     for k, output in enumerate(made.outputs):
         name = str(output["meaning"])
-        sure = CONFIDENCES.get(name, confidence)
+        if k != MASK:
+            known = np.flatnonzero(real & (classes[:, k] >= 0))
+            choosing = np.isin(np.arange(len(real)), known[: len(known) // 2])
+            halves = (known[: len(known) // 2], known[len(known) // 2 :])
+            sure = _speaking(name, *((answers[k][half], classes[half, k]) for half in halves))
+        else:
+            choosing, sure = of_masks, confidence
         outputs.append({**output, "confidence": sure})
         for where, chosen in (("real", real), ("street", ~real)):
             here = chosen & (classes[:, k] >= 0)
             if not here.any():
                 continue
-            told = ~choosing[here] if k == MASK else None
+            told = ~choosing[here]
             measured.update(_accuracy(f"{where}_{name}", answers[k][here], classes[here, k], sure, told))
     measured.update({f"int8_error_{name}": error for name, error in made.error.items()})
     entry: dict[str, Any] = {
@@ -130,7 +141,7 @@ def attributes(directory: Path, made: Exported, crops: Path) -> None:
         "sha256": made.sha256,
         "task": "attributes",
         "licence": LICENCE,
-        "training_data": FACES,
+        "training_data": FACES + (f"; trunk of {start.name} (sha256 {_hash(start)[:16]}, Apache-2.0)" if start else ""),
         "minimum_height_pixels": MINIMUM_HEIGHT,
         "input": {**made.input, "meaning": "upper_bodies"},
         "output": outputs,
@@ -150,6 +161,19 @@ def _confidence(*sets: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]) ->
     return 0.99
 
 
+def _speaking(name: str, *halves: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]) -> float:
+    """Return the confidence at which a head answers ``COVERAGE`` of the first half of the faces.
+
+    It is ``SILENT`` where the answers of either half are not right often enough: the second half can only silence.
+    """
+    confidence = float(np.quantile(halves[0][0].max(axis=1), 1 - COVERAGE))
+    for scores, truth in halves:
+        sure = scores.max(axis=1) >= confidence
+        if not sure.any() or (scores.argmax(axis=1) == truth)[sure].mean() < LEAST_RIGHT[name]:
+            return SILENT
+    return round(confidence, 3)
+
+
 def _accuracy(
     name: str,
     scores: npt.NDArray[np.float32],
@@ -167,8 +191,9 @@ def _accuracy(
     told = np.ones(len(truth), np.bool_) if told is None else told
     sure = told & (scores.max(axis=1) >= confidence)
     out[f"{name}_answered"] = float(sure.sum() / told.sum())
-    if all((sure & (truth == c)).any() for c in classes):
+    if sure.any():
         out[f"{name}_accuracy_answered"] = float(right[sure].mean())
+    if all((sure & (truth == c)).any() for c in classes):
         out[f"{name}_balanced_answered"] = _balanced(right[sure], truth[sure])
     return {key: round(value, 3) for key, value in out.items()}
 

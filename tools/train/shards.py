@@ -1,12 +1,12 @@
-"""Labelled pictures on disk, in the form the detector sees them.
+"""Drawn streets on disk, whole, as the camera gives them.
 
-Knows:  a shard: ``pictures`` (n, 180, 320, 3) uint8 Y U V, ``boxes`` (m, 6) float32, one ``.npy`` each.
-Never:  where a picture came from.
+Knows:  a shard: ``pictures`` (n, 345600) uint8 I420 of 640 x 360, ``boxes`` (m, 6) float32, one ``.npy`` each.
+Never:  what a model makes of them.
 Leaves: memory-mapped arrays.
 Clauses: none.
 
-A row of ``boxes`` is picture number, left, top, right, bottom (model pixels, 320 x 180) and kind: 1 a person,
-0 a place to be ignored.
+A row of ``boxes`` is picture number, left, top, right, bottom (pixels of 640 x 360) and kind: 1 a person, 0 a place
+to be ignored.
 """
 
 from __future__ import annotations
@@ -20,16 +20,7 @@ import numpy.typing as npt
 Picture = npt.NDArray[np.uint8]
 Boxes = npt.NDArray[np.float32]
 Sample = tuple[Picture, Boxes]
-"""A picture (180, 320, 3) and its boxes (n, 5): left, top, right, bottom, kind."""
-
-
-def as_seen(small: Picture) -> Picture:
-    """Turn a 640 x 360 I420 picture into (180, 320, 3) exactly as the counter does (Y averaged, half rounds up)."""
-    y = small[: 640 * 360].reshape(360, 640).astype(np.uint16)
-    rows = y[0::2] + y[1::2]
-    luma = (rows[:, 0::2] + rows[:, 1::2] + 2) >> 2
-    chroma = small[640 * 360 :].reshape(2, 180, 320)
-    return np.stack([luma.astype(np.uint8), chroma[0], chroma[1]], axis=2)
+"""A picture (345600,) and its boxes (n, 5): left, top, right, bottom, kind."""
 
 
 def write(folder: Path, number: int, samples: Iterable[Sample]) -> int:

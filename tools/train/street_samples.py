@@ -15,7 +15,7 @@ import numpy as np
 from tools.street.scene import Scene
 from tools.street.street import Street
 from tools.street.truth import Truth
-from tools.train.shards import Boxes, Sample, as_seen
+from tools.train.shards import Boxes, Sample
 
 SMALLEST_HEIGHT = 15.0
 """Small-picture pixels; shorter persons are neither asked for nor punished."""
@@ -50,14 +50,14 @@ def random_scene(rng: np.random.Generator) -> Scene:
 
 
 def boxes_of(truth: Truth) -> Boxes:
-    """Return model-pixel boxes (n, 5); hardly visible or very small persons are places to ignore."""
+    """Return boxes (n, 5) in pixels of the small picture; hardly visible or very small persons are places to ignore."""
     rows = []
     for person in truth:
         left, top, right, bottom = person.box
         if right - left < 2 or bottom - top < 2:
             continue
         wanted = person.counted and bottom - top >= SMALLEST_HEIGHT
-        rows.append((left / 2, top / 2, right / 2, bottom / 2, 1.0 if wanted else 0.0))
+        rows.append((left, top, right, bottom, 1.0 if wanted else 0.0))
     return np.array(rows, np.float32).reshape(-1, 5)
 
 
@@ -70,4 +70,4 @@ def street_samples(seed: int, frames: int, scene: Scene | None = None) -> Iterat
     for _ in range(frames):
         seconds += float(rng.uniform(2, 20))
         truth = street.render(seconds, None, small)
-        yield as_seen(small), boxes_of(truth)
+        yield small.copy(), boxes_of(truth)

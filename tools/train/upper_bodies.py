@@ -2,7 +2,7 @@
 
 Knows:  the counter's own crop (``firmware.flow.tensors``), so that training sees what the pole sees.
 Never:  a held-out face in training.
-Leaves: (n, 64, 48, 3) uint8 crops and (n, 3) classes: sex, age band, mask; -1 where it is not known.
+Leaves: (n, 96, 72, 3) uint8 crops and (n, 3) classes: sex, age band, mask; -1 where it is not known.
 Clauses: 4.2(2) (classes of closed lists, nothing that tells two people apart).
 """
 
@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image
 
 from firmware.flow.record import CATEGORIES, Dimension
-from firmware.flow.tensors import ATTRIBUTE_SHAPE, CROPS, AttributeInput, Planes
+from firmware.flow.tensors import ATTRIBUTE_SHAPE, CROP_HEIGHT, CROP_WIDTH, CROPS, AttributeInput, Planes
 from tools.street.scene import Scene
 from tools.street.street import Street
 from tools.train.real_samples import Photograph, held_out, read_folder
@@ -77,10 +77,10 @@ def street_crops(seed: int, frames: int) -> Iterator[tuple[Picture, Classes]]:
 
 
 def _crop(picture: Image.Image, box: tuple[float, float, float, float], rng: np.random.Generator) -> Picture:
-    """Cut ``box`` and bring it to 48 x 64 through the few pixels that a pole would have."""
-    pixels = int(rng.integers(22, 65))
+    """Cut ``box`` and bring it to 72 x 96 through the few pixels that a pole would have."""
+    pixels = int(rng.integers(44, 110))
     coarse = picture.resize((max(8, pixels * 3 // 4), pixels), Image.Resampling.BOX, box=box)
-    fine = coarse.resize((48, 64), Image.Resampling.NEAREST)
+    fine = coarse.resize((CROP_WIDTH, CROP_HEIGHT), Image.Resampling.NEAREST)
     return np.asarray(fine.convert("YCbCr")).copy()
 
 
@@ -93,31 +93,32 @@ def mask_crops(photo: Photograph, rng: np.random.Generator) -> Iterator[tuple[Pi
         x, y, w, h = face["bbox"]
         if state is None or h < 9:
             continue
-        tall = h * float(rng.uniform(2.9, 3.9))
+        tall = h * float(rng.uniform(2.05, 2.9))
         wide = tall * 0.75
         left = x + w / 2 - wide * float(rng.uniform(0.42, 0.58))
-        top = y - tall * float(rng.uniform(0.04, 0.12))
+        top = y - tall * float(rng.uniform(0.04, 0.18))
         frame = Image.new("RGB", (int(wide) + 1, int(tall) + 1), (110, 108, 105))
         frame.paste(picture, (-int(left), -int(top)))
         yield _crop(frame, (0, 0, frame.width, frame.height), rng), (-1, -1, state)
 
 
 def face_crop(photo: Photograph, body: Picture, rng: np.random.Generator) -> tuple[Picture, Classes]:
-    """Put a face picture onto an upper body from the street; sex and age are the face's, the mask is not known."""
+    """Cut head and shoulders out of a face picture as a pole's crop has them; sex and age are known, the mask is not.
+
+    The pictures are heads with a wide margin, faces about 0.36 of their height; ``body`` lends the brightness.
+    """
     face = photo.faces[0]
     band = FACE_AGES.get(str(face.get("age")), -1)
     with Image.open(photo.path) as opened:
         picture = opened.convert("RGB")
-    size = int(rng.integers(20, 30))
-    head = picture.resize((size, round(size * 1.15)), Image.Resampling.BOX)
-    cover = Image.new("L", head.size, 0)
-    ImageDraw.Draw(cover).ellipse((1, 0, head.width - 2, head.height - 1), fill=255)
-    under = Image.fromarray(body, "YCbCr").convert("RGB")
-    level = float(np.clip(body[..., 0].mean() / 115, 0.45, 1.15))
-    head = head.point(lambda value: min(255, int(value * level)))
-    at = (int(24 - size / 2 + rng.normal(0, 2)), int(rng.integers(1, 7)))
-    under.paste(head, at, cover.filter(ImageFilter.GaussianBlur(1)))
-    return _crop(under, (0, 0, 48, 64), rng), (SEXES.index(str(face["gender"])), band, -1)
+    size = float(rng.uniform(86, 128))  # of the whole picture, in crop pixels: a face of 31 to 46
+    level = float(np.clip(body[..., 0].mean() / 115, 0.75, 1.1))
+    centre = (CROP_WIDTH / 2 + float(rng.normal(0, 3)), 31 + float(rng.normal(0, 4)))
+    left, top = round(centre[0] - 0.5 * size), round(centre[1] - 0.46 * size)
+    under = picture.resize((6, 8), Image.Resampling.BOX).resize((CROP_WIDTH, CROP_HEIGHT), Image.Resampling.BILINEAR)
+    under.paste(picture.resize((round(size), round(size)), Image.Resampling.BOX), (left, top))
+    under = under.point(lambda value: min(255, int(value * level)))
+    return _crop(under, (0, 0, CROP_WIDTH, CROP_HEIGHT), rng), (SEXES.index(str(face["gender"])), band, -1)
 
 
 def build(data: Path, out: Path, *, minutes: float, seed: int, tier_b: bool) -> None:
@@ -142,11 +143,12 @@ def build(data: Path, out: Path, *, minutes: float, seed: int, tier_b: bool) -> 
                 crops.append(crop)
                 classes.append(kind)
         streets = len(crops)
+        several = 16  # views of a face: there are few of them
         chosen = [p for p in photos if p.faces and held_out(p) == wanted and name != "choose"]
-        for repeat in range(1 if wanted else 3):
+        for repeat in range(1 if wanted else 2):
             for photo in chosen:
                 if photo.faces[0].get("gender"):
-                    for _ in range(1 if wanted else 4):
+                    for _ in range(1 if wanted else several):
                         crop, kind = face_crop(photo, crops[int(rng.integers(streets))], rng)
                         crops.append(crop)
                         classes.append(kind)
@@ -161,6 +163,6 @@ def build(data: Path, out: Path, *, minutes: float, seed: int, tier_b: bool) -> 
 
 
 def load(path: Path) -> tuple[Picture, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Return crops (n, 64, 48, 3), classes (n, 3) and whether each is of a real person."""
+    """Return crops (n, 96, 72, 3), classes (n, 3) and whether each is of a real person."""
     with np.load(path) as kept:
         return kept["crops"], kept["classes"], kept["real"]

@@ -11,7 +11,8 @@ import pytest
 from firmware.drivers.litert import load_model
 from firmware.drivers.model_manifest import Manifest, read_manifest
 from firmware.drivers.tflite_file import Damaged, read_graph
-from firmware.flow.tensors import DETECTOR_SHAPE, DetectorInput, Planes
+from firmware.flow.form import SMALL
+from firmware.flow.tensors import DetectorInput, Planes
 from firmware.ground.errors import ConfigError, ModelError
 from tests.parts.small_models import VECTORS, Walker, draw, good_manifest
 
@@ -28,13 +29,13 @@ def test_a_planted_walker_heats_its_cell() -> None:
     entry = manifest().for_task("persons")
     assert entry is not None
     model = load_model(VECTORS, entry)
-    DetectorInput().fill(Planes(draw(Walker(3, 7))), model.input())
+    DetectorInput(SMALL).fill(Planes(draw(Walker(3, 7))), model.input())
     model.run()
-    heat = model.output("heat").copy()
-    assert heat.shape == (1, 24, 40, 1)
+    heat = model.output("heat_8").copy()
+    assert heat.shape == (1, 24, 48, 1)
     assert np.argwhere(heat[0, :, :, 0] > 0).tolist() == [[3, 7]]
-    assert model.output("box").shape == (1, 24, 40, 4)
-    assert model.output_entry("box").zero_point == -128
+    assert model.output("box_8").shape == (1, 24, 48, 4)
+    assert model.output_entry("box_8").zero_point == -128
 
 
 def test_the_tensors_are_the_interpreters_own_memory_and_may_not_be_kept() -> None:
@@ -49,7 +50,7 @@ def test_the_tensors_are_the_interpreters_own_memory_and_may_not_be_kept() -> No
     del kept
     gc.collect()
     model.run()
-    assert model.input().shape == DETECTOR_SHAPE
+    assert model.input().shape == SMALL.picture
 
 
 @pytest.mark.parametrize("task", ["persons", "attributes"])
@@ -107,8 +108,8 @@ def test_noise_in_the_file_is_read_or_refused_and_nothing_else() -> None:
         ("minimum_height_pixels = 40", ""),
         ("confidence = 0.9", ""),
         ('file = "detector.tflite"', 'file = "../detector.tflite"'),
-        ('task = "attributes"', 'task = "persons"\nscore_threshold = 0.5'),
-        ('meaning = "heat"', 'meaning = "face"'),
+        ('file = "attributes.tflite"', 'file = "detector.tflite"'),
+        ('meaning = "heat_8"', 'meaning = "face"'),
     ],
 )
 def test_a_manifest_that_lacks_something_is_refused(old: str, new: str, tmp_path: Path) -> None:

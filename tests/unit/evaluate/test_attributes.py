@@ -45,7 +45,7 @@ def test_a_face_far_away_has_few_pixels() -> None:
     rng = np.random.default_rng(3)
     picture = Image.fromarray(rng.integers(0, 255, (200, 200, 3), dtype=np.uint8))
     near, far = (attributes.face_as_seen(picture, (70, 40, 50, 60), pixels) for pixels in (40, 12))
-    assert near.shape == far.shape == (64, 48, 3)
+    assert near.shape == far.shape == (96, 72, 3)
     assert len(np.unique(far[..., 0])) < len(np.unique(near[..., 0]))
 
 

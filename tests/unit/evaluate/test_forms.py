@@ -78,12 +78,16 @@ def test_yolofast_logits() -> None:
 
 
 def test_ours_from_real_numbers() -> None:
-    heat, edges = np.full((1, 24, 40, 1), -9, np.float32), np.zeros((1, 24, 40, 4), np.float32)
-    heat[0, 10, 12, 0], heat[0, 10, 13, 0] = np.log(0.81 / 0.19), 0
-    edges[0, 10, 12] = [20, 44, 12, 36]  # cell's middle (100, 84)
-    for outputs in ([heat, edges], [edges, heat]):
-        boxes, scores = forms.street(outputs, (192, 320))
-        assert boxes[0] * [320, 192, 320, 192] == pytest.approx(PERSON)
+    outputs = []
+    for stride in (8, 16, 32):
+        grid = (1, 192 // stride, 384 // stride)
+        outputs += [np.full((*grid, 1), -9, np.float32), np.zeros((*grid, 4), np.float32)]
+    outputs[2][0, 5, 6, 0], outputs[2][0, 5, 7, 0] = np.log(0.81 / 0.19), 0
+    outputs[3][0, 5, 6] = [0, 0, np.log(2), np.log(5)]  # stride 16: column 6 (96), row 5 (80)
+    outputs[3][0, 5, 7] = [-1, 0, np.log(2), np.log(5)]
+    for order in (outputs, outputs[::-1]):
+        boxes, scores = forms.street(order, (192, 384))
+        assert boxes[0] * [384, 192, 384, 192] == pytest.approx(PERSON)
         assert scores == pytest.approx([0.81])
 
 
@@ -93,6 +97,8 @@ def test_forms_are_told_by_their_shapes() -> None:
     assert form_of(SIZE, [(1, 6300, 85)]) == "yolov5"
     assert form_of(SIZE, [(1, 2100, 85)]) == "yolox"
     assert form_of(SIZE, [(1, 20, 20, 255), (1, 10, 10, 255)]) == "yolofast"
-    assert form_of((192, 320), [(1, 24, 40, 1), (1, 24, 40, 4)]) == "street"
+    ours = [(1, 192 // stride, 384 // stride, last) for stride in (8, 16, 32) for last in (4, 1)]
+    assert form_of((192, 384), ours) == "street"
+    assert form_of((192, 384), ours[:4]) is None
     assert form_of((224, 224), [(1, 1001)]) is None
     assert form_of(SIZE, [(1, 2100, 85), (1, 2100, 85)]) is None

@@ -6,23 +6,23 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from firmware.flow.decode import BOX_SHAPE, HEAT_SHAPE, Decoder, Quantised
+from firmware.flow.decode import Decoder, Quantised
+from firmware.flow.form import SMALL
 from firmware.flow.observer import Head, Observer
 from firmware.flow.record import Dimension
 from firmware.flow.region import mask
 from firmware.flow.slice import SliceCounts
-from firmware.flow.tensors import ATTRIBUTE_SHAPE, DETECTOR_SHAPE
+from firmware.flow.tensors import ATTRIBUTE_SHAPE
 from tests.parts.small_models import Walker, crowd, draw
 
 
 class Detector:
-    """Bright cells are people 16 + 48 * U model pixels tall."""
+    """Bright cells are people 2 * 4 ** U cells tall, one wide."""
 
     def __init__(self) -> None:
         self.tensors = {
-            "input": np.zeros(DETECTOR_SHAPE, np.int8),
-            "heat": np.zeros(HEAT_SHAPE, np.int8),
-            "box": np.zeros(BOX_SHAPE, np.int8),
+            "input": np.zeros(SMALL.picture, np.int8),
+            **{meaning: np.full(shape, -128, np.int8) for meaning, shape in SMALL.outputs.items()},
         }
         self.runs = 0
 
@@ -34,10 +34,11 @@ class Detector:
 
     def run(self) -> None:
         self.runs += 1
-        cells = self.tensors["input"].reshape(24, 8, 40, 8, 3).astype(int).mean(axis=(1, 3)) + 128
-        self.tensors["heat"][0, :, :, 0] = cells[..., 0] - 128
-        self.tensors["box"][0, :, :, 0::2] = 4 - 128
-        self.tensors["box"][0, :, :, 1::2] = (8 + 24 * cells[..., 1] / 255 - 128)[..., None]
+        cells = self.tensors["input"].reshape(24, 8, 48, 8, 3).astype(int).mean(axis=(1, 3)) + 128
+        self.tensors["heat_8"][0, :, :, 0] = cells[..., 0] - 128
+        box = self.tensors["box_8"][0]
+        box[..., :2], box[..., 2] = 50 - 100, 0 - 100
+        box[..., 3] = np.round(100 * (np.log(2) + np.log(4) * cells[..., 1] / 255)) - 100
 
 
 class Attributes:
@@ -64,10 +65,11 @@ class Attributes:
 
 
 def build(*, minimum: int = 20) -> tuple[Observer, Detector, Attributes]:
-    decoder = Decoder(Quantised(0.1, 0), Quantised(1.0, -128), threshold=0.9, counted=mask(180, 320, (), ()))
+    scales = (Quantised(0.1, 0), Quantised(0.01, -100)) * 3
+    decoder = Decoder(SMALL, scales, threshold=0.9, counted=mask(180, 320, (), ()))
     detector, attributes = Detector(), Attributes()
     head = Head(Dimension.SEX, Quantised(0.1, 0), confidence=0.8)
-    return Observer(detector, decoder, attributes, (head,), minimum), detector, attributes
+    return Observer(SMALL, detector, decoder, attributes, (head,), minimum), detector, attributes
 
 
 def test_everybody_is_counted_and_the_eight_tallest_are_looked_at() -> None:
@@ -80,11 +82,11 @@ def test_everybody_is_counted_and_the_eight_tallest_are_looked_at() -> None:
 
 
 def test_small_people_are_unknown_by_rule() -> None:
-    small = Walker(5, 5, u=0)  # 16 model pixels tall, 32 of the picture
+    small = Walker(5, 5, u=0)  # two cells tall: 30 pixels of the picture
     tall = Walker(10, 20, u=255)
     observer, _, _ = build(minimum=40)
     assert observer.count(draw(small, tall, dark=90)).sex == (0, 1, 1)
-    observer, _, _ = build(minimum=30)
+    observer, _, _ = build(minimum=25)
     assert observer.count(draw(small, tall, dark=90)).sex[2] < 2
 
 

@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from firmware.flow.tensors import ATTRIBUTE_SHAPE, DETECTOR_SHAPE, PICTURE_BYTES, AttributeInput, DetectorInput, Planes
+from firmware.flow.form import FORMS, LARGE, Form
+from firmware.flow.tensors import ATTRIBUTE_SHAPE, PICTURE_BYTES, AttributeInput, DetectorInput, Planes
 
 
 def noise(seed: int) -> Planes:
     return Planes(np.random.default_rng(seed).integers(0, 256, PICTURE_BYTES, dtype=np.uint8))
 
 
-def test_detector_input_is_the_pooled_luma_and_the_chroma_as_it_is() -> None:
-    planes, filler = noise(1), DetectorInput()
-    tensor = np.full(DETECTOR_SHAPE, 77, np.int8)
+@pytest.mark.parametrize("form", FORMS.values())
+def test_detector_input_is_the_whole_picture_squeezed(form: Form) -> None:
+    """Against a slow and obvious reference: Y between its neighbours, U and V by the nearest pixel."""
+    planes, filler = noise(1), DetectorInput(form)
+    tensor = np.full(form.picture, 77, np.int8)
     filler.fill(planes, tensor)
     values = tensor.astype(int) + 128
-    pooled = (planes.y.reshape(180, 2, 320, 2).astype(int).sum(axis=(1, 3)) + 2) // 4
-    assert (values[0, :180, :, 0] == pooled).all()
-    assert (values[0, :180, :, 1] == planes.u).all()
-    assert (values[0, :180, :, 2] == planes.v).all()
-    assert not values[0, 180:].any()
+    y = planes.y.astype(int)
+    for row in range(0, form.height, 7):
+        down = min(max((row + 0.5) * 360 / form.height - 0.5, 0), 359)
+        top = min(int(down), 358)
+        below = int(np.round((down - top) * 128))
+        for column in range(0, form.width, 11):
+            across = min(max((column + 0.5) * 640 / form.width - 0.5, 0), 639)
+            left = min(int(across), 638)
+            beside = int(np.round((across - left) * 128))
+            lines = [(y[top, x] * (128 - below) + y[top + 1, x] * below + 64) // 128 for x in (left, left + 1)]
+            expected = (lines[0] * (128 - beside) + lines[1] * beside + 64) // 128
+            at = (int((row + 0.5) * 180 / form.height), int((column + 0.5) * 320 / form.width))
+            assert values[0, row, column].tolist() == [expected, planes.u[at], planes.v[at]]
+
+
+@pytest.mark.parametrize("form", FORMS.values())
+@pytest.mark.parametrize("level", [0, 1, 128, 254, 255])
+def test_an_even_picture_stays_even(form: Form, level: int) -> None:
+    tensor = np.full(form.picture, 77, np.int8)
+    DetectorInput(form).fill(Planes(np.full(PICTURE_BYTES, level, np.uint8)), tensor)
+    assert (tensor.astype(int) + 128 == level).all()
 
 
 def test_attribute_input_is_the_upper_body_by_nearest_pixel() -> None:
@@ -29,28 +49,30 @@ def test_attribute_input_is_the_upper_body_by_nearest_pixel() -> None:
         [[100, 40, 130, 140], [0, 0, 20, 60], [300, 100, 330, 200], [-30, -20, 5, 50], [5, 5, 5, 5]]
         + [[0, 0, 9, 9]] * 3,
         np.float32,
-    )
+    ) + np.float32(0.137)
     tensor = np.zeros(ATTRIBUTE_SHAPE, np.int8)
     filler.fill(planes, boxes, tensor)
     for person, (left, top, right, bottom) in enumerate(2 * boxes.astype(float)):
-        height = max((bottom - top) * 0.45, 1)
+        height = max((bottom - top) * 0.32, 1)
         width = 0.75 * height
         first = (left + right) / 2 - width / 2
-        for row in range(64):
-            y = int(np.clip(top + (row + 0.5) / 64 * height, 0, 359))
-            for column in range(0, 48, 5):
-                x = int(np.clip(first + (column + 0.5) / 48 * width, 0, 639))
+        for row in range(0, 96, 3):
+            y = int(np.clip(top + (row + 0.5) / 96 * height, 0, 359))
+            for column in range(0, 72, 5):
+                x = int(np.clip(first + (column + 0.5) / 72 * width, 0, 639))
                 expected = [planes.y[y, x], planes.u[y // 2, x // 2], planes.v[y // 2, x // 2]]
                 assert (tensor[person, row, column].astype(int) + 128).tolist() == expected
 
 
 def test_wiping_leaves_nothing() -> None:
-    planes, detector, attributes = noise(3), DetectorInput(), AttributeInput()
-    detector.fill(planes, np.zeros(DETECTOR_SHAPE, np.int8))
+    planes, detector, attributes = noise(3), DetectorInput(LARGE), AttributeInput()
+    detector.fill(planes, np.zeros(LARGE.picture, np.int8))
     attributes.fill(planes, np.full((8, 4), 50, np.float32), np.zeros(ATTRIBUTE_SHAPE, np.int8))
-    kept = {"_row_steps", "_column_steps"}  # constants
+    kept = {"_row_steps", "_column_steps", "_chroma_rows", "_chroma_columns"}  # constants
     for filler in (detector, attributes):
-        memory = {name: value for name, value in vars(filler).items() if name not in kept}
+        memory = {
+            name: value for name, value in vars(filler).items() if name not in kept and isinstance(value, np.ndarray)
+        }
         assert any(value.any() for value in memory.values())
         filler.wipe()
         assert not any(value.any() for value in memory.values())
