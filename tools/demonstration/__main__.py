@@ -153,13 +153,17 @@ def _judge_city(story: Story, messages: list[Received], minutes: int) -> None:
     told = [message.body for message in messages if message.kind == "minute" and isinstance(message.body, dict)]
     published = [body for body in told if body["spStatus"] == "published"]
     suppressed = [body for body in told if body["spStatus"] == "suppressed"]
-    tiles = [message for message in messages if message.kind == "attr"]
+    tiles = [message.body for message in messages if message.kind == "attr" and isinstance(message.body, dict)]
+    guessed = [name for body in tiles for name in ("spGenderShare", "spAgeShare") if name in body]
     story.claim(f"the city has {len(told)} minute records of two poles, each once", true=len(told) == 2 * minutes)
     story.claim(
         f"{len(published)} were published with numbers: the ranked peak reached three people", true=bool(published)
     )
     story.claim(f"{len(suppressed)} were suppressed: few or nobody, the same bytes", true=bool(suppressed))
-    story.claim(f"{len(tiles)} attribute records came, person-time shares in tenths", true=bool(tiles))
+    story.claim(
+        f"{len(tiles)} attribute records came, none of sex or age: these models cannot tell them, so nobody is guessed at",
+        true=not guessed,
+    )
 
 
 def _judge_memory(story: Story, corners: list[Corner]) -> None:
