@@ -161,7 +161,7 @@ def _judge_city(story: Story, messages: list[Received], minutes: int) -> None:
     )
     story.claim(f"{len(suppressed)} were suppressed: few or nobody, the same bytes", true=bool(suppressed))
     story.claim(
-        f"{len(tiles)} attribute records came, none of sex or age: these models cannot tell them, so nobody is guessed at",
+        f"{len(tiles)} attribute records came, none of sex or age: the models cannot tell, so nobody is guessed at",
         true=not guessed,
     )
 
