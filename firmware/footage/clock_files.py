@@ -87,7 +87,7 @@ def followed_line(clock: Clock, folder: Path) -> TrustedTime:
     """
     record = read_record(line_in(folder), LineRecord)
     trust = TrustedTime(clock, read_ratchet(ratchet_in(folder)), record)
-    trust.observe()
+    trust.heed()
     if record is None or clock.boot_ns() - record.written_boot_ns > SILENT_SECONDS * NS_PER_SECOND:
         trust.doubt()
     return trust

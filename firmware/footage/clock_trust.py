@@ -171,6 +171,11 @@ class TrustedTime:
         self._stepped_at_ns = boot_ns
         return Step(round(moved_ns / NS_PER_SECOND), followed)
 
+    def heed(self) -> None:
+        """Let no proof stand if UTC has stepped since it was last seen; the line itself is its keeper's to move."""
+        if abs(self._look()[1] - self._seen_ns) >= NOTEWORTHY_NS:
+            self.doubt()
+
     def confirm(self, source: ProvenBy, uncertainty_ms: int) -> int:
         """Take the machine's UTC as proven (authenticated time, an officer's signed time). Return the gain in seconds.
 
