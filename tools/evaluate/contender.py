@@ -19,6 +19,8 @@ from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
 from firmware.drivers.model_manifest import read_manifest
+from firmware.flow.form import FORMS
+from firmware.flow.tensors import DetectorInput, Planes
 from tools.evaluate.forms import FAMILIES, Form, form_of
 from tools.evaluate.measure import Detector
 from tools.evaluate.score import Floats, Found
@@ -168,8 +170,9 @@ class TfliteDetector:
             return np.asarray(seen)
         if self._family.order == "bgr":
             return np.asarray(seen)[..., ::-1]
-        height, width = self._size
-        return np.asarray(seen.resize((width, height), Image.Resampling.BILINEAR).convert("YCbCr"))
+        tensor = np.zeros((1, *self._size, 3), np.int8)
+        DetectorInput(FORMS[tensor.shape]).fill(Planes(planar(seen)), tensor)  # as a pole fills it
+        return tensor.view(np.uint8)[0] ^ 0x80
 
     def _put(self, pixels: Bytes) -> None:
         kind, (scale, zero) = self._in["dtype"], self._in["quantization"]

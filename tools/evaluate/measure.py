@@ -62,12 +62,7 @@ class Detector:
             message = "the manifest lists no model for persons"
             raise ValueError(message)
         self.threshold = float(entry.score_threshold or 0.5)
-        self._network = load_model(directory, entry)
-        if reference:
-            plain = Interpreter(str(directory / entry.file), num_threads=1,
-                                experimental_op_resolver_type=OpResolverType.BUILTIN_REF)  # fmt: skip
-            plain.allocate_tensors()
-            self._network = LoadedModel(entry, plain)
+        self._network = plain(directory, entry) if reference else load_model(directory, entry)
         form = FORMS[entry.input.shape]
         self._input, self._meanings = DetectorInput(form), tuple(form.outputs)
         entries = [self._network.output_entry(meaning) for meaning in self._meanings]

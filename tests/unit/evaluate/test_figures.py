@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from firmware.drivers.model_manifest import Model, read_manifest
 from tools.evaluate import __main__ as command
 from tools.evaluate import figures
 from tools.evaluate.measure import Detector
+from tools.train.manifest import text_of
 
 MODELS = Path(__file__).parents[3] / "models"
 
@@ -55,7 +57,8 @@ def test_another_model_under_the_same_figures_is_found_out(
         content[place] ^= 0x3F
     file.write_bytes(content)
     manifest = tmp_path / "models" / "MANIFEST.toml"
-    manifest.write_text(manifest.read_text().replace(entry.sha256, hashlib.sha256(content).hexdigest()))
+    only = next(listed for listed in tomllib.loads(manifest.read_text())["model"] if listed["file"] == entry.file)
+    manifest.write_text(text_of([only | {"sha256": hashlib.sha256(content).hexdigest()}]))
     monkeypatch.setattr("sys.argv", ["evaluate", "reproduce", "--short", "--models", str(tmp_path / "models")])
     with pytest.raises(SystemExit, match="do not hold"):
         command.main()
