@@ -180,5 +180,5 @@ def wrong_models(folder: Path, harm: str) -> Path:
         (folder / "detector.tflite").write_bytes(data)
     else:
         file = "float.tflite" if harm == "float" else "embedding.tflite"
-        (folder / "MANIFEST.toml").write_text(small.entry("persons", file, small.PICTURE, (small.HEAT, small.BOX)))
+        (folder / "MANIFEST.toml").write_text(small.entry("persons", file, small.PICTURE, small.PERSONS))
     return folder
