@@ -64,24 +64,38 @@ class DetectorInput:
     """Fills the detector's input; scratch memory is allocated once."""
 
     def __init__(self, form: Form) -> None:
-        height, width = form.height, form.width
-        self._rows = _taps(PICTURE_HEIGHT, height)
-        self._columns = _taps(PICTURE_WIDTH, width)
-        self._chroma_rows = (2 * np.arange(height) + 1) * HALF_HEIGHT // (2 * height)
-        self._chroma_columns = (2 * np.arange(width) + 1) * HALF_WIDTH // (2 * width)
-        self._line = np.zeros((height, PICTURE_WIDTH), np.uint8)
-        self._lines = np.zeros((2, height, PICTURE_WIDTH), np.uint16)
-        self._part = np.zeros((2, height, width), np.uint16)
-        self._low_bytes = self._part[0].view(np.uint8)[:, 0 if sys.byteorder == "little" else 1 :: 2]
-        self._colour = np.zeros((height, HALF_WIDTH), np.uint8)
-        self._spread = np.zeros((height, width), np.uint8)
+        self._luma = _Squeeze((PICTURE_HEIGHT, PICTURE_WIDTH), (form.height, form.width))
+        self._chroma = _Squeeze((HALF_HEIGHT, HALF_WIDTH), (form.height, form.width))
 
     def fill(self, planes: Planes, tensor: Tensor) -> None:
         """Write ``planes`` into ``tensor`` (int8, the form's picture)."""
-        lines, part, picture = self._lines, self._part, tensor.view(np.uint8)[0]
+        picture = tensor.view(np.uint8)[0]
+        self._luma.squeeze(planes.y, picture[..., 0])
+        self._chroma.squeeze(planes.u, picture[..., 1])
+        self._chroma.squeeze(planes.v, picture[..., 2])
+
+    def wipe(self) -> None:
+        """Overwrite everything a picture passed through (5.2(1))."""
+        self._luma.wipe()
+        self._chroma.wipe()
+
+
+class _Squeeze:
+    """Brings a plane to another size; scratch memory is allocated once."""
+
+    def __init__(self, there: tuple[int, int], here: tuple[int, int]) -> None:
+        self._rows, self._columns = _taps(there[0], here[0]), _taps(there[1], here[1])
+        self._line = np.zeros((here[0], there[1]), np.uint8)
+        self._lines = np.zeros((2, here[0], there[1]), np.uint16)
+        self._part = np.zeros((2, *here), np.uint16)
+        self._low_bytes = self._part[0].view(np.uint8)[:, 0 if sys.byteorder == "little" else 1 :: 2]
+
+    def squeeze(self, plane: Bytes, channel: Bytes) -> None:
+        """Write ``plane`` into ``channel``, each byte with its highest bit turned."""
+        lines, part = self._lines, self._part
         lines[0].fill(_HALF)
         for rows, shares in zip(*self._rows, strict=True):
-            np.take(planes.y, rows, axis=0, out=self._line, mode="clip")
+            np.take(plane, rows, axis=0, out=self._line, mode="clip")
             np.copyto(lines[1], self._line)
             np.multiply(lines[1], shares[:, None], out=lines[1])
             np.add(lines[0], lines[1], out=lines[0])
@@ -92,15 +106,11 @@ class DetectorInput:
             np.multiply(part[1], shares[None, :], out=part[1])
             np.add(part[0], part[1], out=part[0])
         np.right_shift(part[0], _BITS, out=part[0])
-        np.bitwise_xor(self._low_bytes, _FLIP, out=picture[..., 0])
-        for channel, plane in ((1, planes.u), (2, planes.v)):
-            np.take(plane, self._chroma_rows, axis=0, out=self._colour, mode="clip")
-            np.take(self._colour, self._chroma_columns, axis=1, out=self._spread, mode="clip")
-            np.bitwise_xor(self._spread, _FLIP, out=picture[..., channel])
+        np.bitwise_xor(self._low_bytes, _FLIP, out=channel)
 
     def wipe(self) -> None:
-        """Overwrite everything a picture passed through (5.2(1))."""
-        for memory in (self._line, self._lines, self._part, self._colour, self._spread):
+        """Overwrite everything a plane passed through."""
+        for memory in (self._line, self._lines, self._part):
             memory.fill(0)
 
 
@@ -111,10 +121,11 @@ def _taps(there: int, here: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.u
     nearest alone small persons were missed (one to two points of AP50).
     """
     step = there / here
+    reach = max(step, 1.0)
     middle = (np.arange(here) + 0.5) * step
-    first = np.maximum(middle - step + 0.5, 0).astype(np.intp)
-    places = first[None] + np.arange(math.ceil(2 * step) + 1)[:, None]
-    share = np.maximum(1 - np.abs(places + 0.5 - middle) / step, 0) * (places < there)
+    first = np.maximum(middle - reach + 0.5, 0).astype(np.intp)
+    places = first[None] + np.arange(math.ceil(2 * reach) + 1)[:, None]
+    share = np.maximum(1 - np.abs(places + 0.5 - middle) / reach, 0) * (places < there)
     whole = np.floor(share / share.sum(axis=0) * (1 << _BITS)).astype(np.int64)
     whole[np.argmax(share, axis=0), np.arange(here)] += (1 << _BITS) - whole.sum(axis=0)
     used = whole.any(axis=1)

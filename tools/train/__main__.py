@@ -19,8 +19,8 @@ from tools.train.batches import SIZES, Pictures
 from tools.train.nets import PERSONS
 from tools.train.shards import Shelf
 
-LONG, SHORT, TEACHING = 0.64, 0.18, 0.12
-"""Shares of the minutes: the run on both sizes, the one after it on one; at most, looking and drawing before."""
+TEACHING = 0.12
+"""Share of the minutes for looking and drawing before, at most; the sizes divide the rest."""
 
 
 def _detector(asked: argparse.Namespace) -> None:
@@ -37,13 +37,11 @@ def _detector(asked: argparse.Namespace) -> None:
                     tier_b=tier_b, first=have, shard=shard)  # fmt: skip
     every = Pictures(asked.data, shards, taught, tier_b=tier_b)
     steps = asked.steps or (40 if asked.smoke else None)
-    both = loop.Plan(("s", "s", "s", "m"), asked.minutes * LONG, asked.seed, asked.start, asked.start, steps)
-    checkpoint = loop.train(every, asked.out, both)
-    chart.curves(asked.out, both.name)
-    for size in asked.size or ("s", "m"):
-        plan = loop.Plan((size,), asked.minutes * SHORT, asked.seed + 1, checkpoint, asked.start, steps)
-        last = loop.train(every, asked.out, plan)
-        chart.curves(asked.out, plan.name)
+    sizes = asked.size or ("s", "m")
+    for size in sizes:
+        minutes = asked.minutes * (1 - TEACHING) / len(sizes)
+        last = loop.train(every, asked.out, loop.Plan(size, minutes, asked.seed, asked.start, steps))
+        chart.curves(asked.out, size)
         if asked.export is not None:
             _export(asked, every, size, last)
 

@@ -28,15 +28,15 @@ SIZES = {"s": (384, 192), "m": (512, 288)}
 """Width and height of the models' pictures."""
 
 BATCH = {"s": 16, "m": 8}
-STREETS, MOSAICS, WHOLES = 0.35, 0.2, 0.45
+STREETS, MOSAICS, WHOLES = 0.42, 0.2, 0.45
 """Share of drawn streets; of mosaics among photographs; of whole pictures among the others."""
 
 SOURCES = {
-    "coco2017": 0.2,
-    "intel_sample_videos": 0.05,
-    "roboflow_capston2_fixedcam": 0.13,
-    "roboflow_capston2_wearable": 0.3,
-    "kaggle_face_mask_detection_853": 0.32,
+    "coco2017": 0.13,
+    "intel_sample_videos": 0.04,
+    "roboflow_capston2_fixedcam": 0.14,
+    "roboflow_capston2_wearable": 0.34,
+    "kaggle_face_mask_detection_853": 0.35,
 }
 MOST_MARKS = 96
 
@@ -84,23 +84,22 @@ def _usable(photo: Photograph, known: Taught) -> bool:
 
 
 class Batches(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
-    """Endless batches; of two sizes in turn if asked."""
+    """Endless batches of one size."""
 
-    def __init__(self, pictures: Pictures, sizes: tuple[str, ...], seed: int) -> None:
+    def __init__(self, pictures: Pictures, name: str, seed: int) -> None:
         super().__init__()
-        self._pictures, self._sizes, self._seed = pictures, sizes, seed
+        self._pictures, self._name, self._seed = pictures, name, seed
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         rng, changes = np.random.default_rng([self._seed, 3]), Changes(self._seed)
+        size, many = SIZES[self._name], BATCH[self._name]
         for number in itertools.count():
             if number % 100 == 99:
                 self._pictures.refresh()
-            name = self._sizes[number % len(self._sizes)]
-            size = SIZES[name]
-            pictures = np.empty((BATCH[name], size[1], size[0], 3), np.uint8)
-            marks = np.full((BATCH[name], MOST_MARKS, 6), -1, np.float32)
-            real = np.zeros(BATCH[name], np.bool_)
-            for k in range(BATCH[name]):
+            pictures = np.empty((many, size[1], size[0], 3), np.uint8)
+            marks = np.full((many, MOST_MARKS, 6), -1, np.float32)
+            real = np.zeros(many, np.bool_)
+            for k in range(many):
                 picture, boxes, real[k] = self._pictures.draw(size, rng)
                 pictures[k], boxes = changes(picture, boxes)
                 marks[k, : len(boxes)] = boxes[:MOST_MARKS]

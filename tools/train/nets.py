@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as f
 
+from tools.train.rounding import Rounded, rounded
+
 STRIDES = (8, 16, 32)
 """Pixels of the model's picture a cell, of each of the three grids."""
 
@@ -27,12 +29,28 @@ class Plain(nn.Module):
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inside, outside, size, step, size // 2, groups=inside if depthwise else 1)
-        self.linear = linear
+        self.linear, self.kept = linear, Rounded()
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, c', h / step, w / step)."""
-        out: Tensor = self.conv(x)
-        return out if self.linear else f.relu(out)
+        conv = self.conv
+        weight = rounded(conv.weight) if self.kept.rounds else conv.weight
+        out = f.conv2d(x, weight, conv.bias, conv.stride, conv.padding, groups=conv.groups)  # type: ignore[arg-type] # not a word
+        kept: Tensor = self.kept(out if self.linear else f.relu(out))
+        return kept
+
+
+class Joined(nn.Module):
+    """Grids laid on top of each other, channel after channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept = Rounded()
+
+    def forward(self, *parts: Tensor) -> Tensor:
+        """(n, c, h, w), (n, d, h, w) ... -> (n, c + d ..., h, w)."""
+        kept: Tensor = self.kept(torch.cat(parts, dim=1))
+        return kept
 
 
 class Split(nn.Module):
@@ -46,15 +64,15 @@ class Split(nn.Module):
         self.blocks = nn.ModuleList(
             nn.Sequential(Plain(hidden, hidden), *_three(hidden, hidden, dear=dear)) for _ in range(depth)
         )
+        self.sums, self.both = nn.ModuleList(Rounded() for _ in range(depth * shortcut)), Joined()
         self.out = Plain(2 * hidden, outside)
-        self.shortcut = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, c, h, w) -> (n, c', h, w)."""
         main = self.main(x)
-        for block in self.blocks:
-            main = block(main) + main if self.shortcut else block(main)
-        return self.out(torch.cat((main, self.other(x)), dim=1))
+        for number, block in enumerate(self.blocks):
+            main = self.sums[number](block(main) + main) if len(self.sums) else block(main)
+        return self.out(self.both(main, self.other(x)))
 
 
 class Head(nn.Module):
@@ -67,11 +85,12 @@ class Head(nn.Module):
             *(nn.Sequential(Plain(width, width, 3, depthwise=True, linear=True), Plain(width, width)) for _ in range(2))
         )
         self.heat, self.box = nn.Conv2d(width, 1, 1), nn.Conv2d(width, 4, 1)
+        self.heats, self.boxes = Rounded(), Rounded()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(n, c, h, w) -> logits (n, 1, h, w), boxes (n, 4, h, w): see :data:`STRIDES`."""
         x = self.branch(self.stem(x))
-        return self.heat(x), self.box(x)
+        return self.heats(self.heat(x)), self.boxes(self.box(x))
 
 
 def _three(inside: int, outside: int, step: int = 1, *, dear: bool = False) -> list[nn.Module]:
@@ -110,6 +129,7 @@ class Detector(nn.Module):
         self.lateral4, self.merge3 = Plain(128, 64), _split(128, 32, 64)
         self.down3, self.again4 = _down(64, 64), _split(128, 64, 128)
         self.down4, self.again5 = _down(128, 128), _split(256, 128, 256)
+        self.pools, self.tops, self.mids, self.lows, self.ends = (Joined() for _ in range(5))
         self.heads = nn.ModuleList([Head(64), Head(128), Head(256)])
 
     def early(self) -> list[nn.Module]:
@@ -145,11 +165,11 @@ class Detector(nn.Module):
         pooled = [self.squeeze(self.fifth(fourth))]
         for _ in range(3):
             pooled.append(f.max_pool2d(f.max_pool2d(pooled[-1], 3, 1, 1), 3, 1, 1))
-        lateral5 = self.lateral5(self.deep(self.spread(torch.cat(pooled, dim=1))))
-        lateral4 = self.lateral4(self.merge4(torch.cat((_twice(lateral5), fourth), dim=1)))
-        grid3 = self.merge3(torch.cat((_twice(lateral4), third), dim=1))
-        grid4 = self.again4(torch.cat((self.down3(grid3), lateral4), dim=1))
-        return grid3, grid4, self.again5(torch.cat((self.down4(grid4), lateral5), dim=1))
+        lateral5 = self.lateral5(self.deep(self.spread(self.pools(*pooled))))
+        lateral4 = self.lateral4(self.merge4(self.tops(_twice(lateral5), fourth)))
+        grid3 = self.merge3(self.mids(_twice(lateral4), third))
+        grid4 = self.again4(self.lows(self.down3(grid3), lateral4))
+        return grid3, grid4, self.again5(self.ends(self.down4(grid4), lateral5))
 
 
 class FullHead(nn.Module):

@@ -26,14 +26,14 @@ HELD_OUT_SEEDS = 900_000
 
 def random_scene(rng: np.random.Generator) -> Scene:
     """Draw a street as varied as poles are."""
-    light = str(rng.choice(["day", "dusk", "night"], p=[0.55, 0.2, 0.25]))
+    light = str(rng.choice(["day", "dusk", "night"], p=[0.46, 0.19, 0.35]))
     tilt = float(rng.uniform(18, 58))
-    crowd = 0.0 if rng.random() < 0.10 else float(np.exp(rng.uniform(np.log(8), np.log(130))))
+    crowd = 0.0 if rng.random() < 0.12 else float(np.exp(rng.uniform(np.log(5), np.log(120))))
     return Scene(
         people_per_minute=crowd,
         light=light,
         rain=bool(rng.random() < 0.2),  # type: ignore[arg-type] # one of the three
-        infrared=bool(light == "night" and rng.random() < 0.5),
+        infrared=bool(light == "night" and rng.random() < 0.4),
         height=float(rng.uniform(2.9, 5.2)),
         tilt=tilt,
         view=float(rng.uniform(55, 92)),
@@ -46,6 +46,9 @@ def random_scene(rng: np.random.Generator) -> Scene:
         parked_cars=int(rng.integers(0, 3)),
         trees=int(rng.integers(0, 3)),
         posts=int(rng.integers(0, 5)),
+        statues=int(rng.random() < 0.25),
+        posters=int(rng.choice([0, 1, 2], p=[0.65, 0.22, 0.13])),
+        reflections=bool(rng.random() < 0.3),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,23 +14,16 @@ from tools.street import Scene, Street
 from tools.street.__main__ import picture_of
 
 ROOT = Path(__file__).parents[3]
-REQUIREMENTS = ROOT / "tools" / "train" / "requirements.txt"
 
 
-@pytest.fixture(scope="session")
-def trainer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a Python with the recipe's own requirements (2 GB, minutes to install)."""
-    if (
-        subprocess.run(
-            [sys.executable, "-c", "import torch, litert_torch"], capture_output=True, check=False
-        ).returncode
-        == 0
-    ):
-        return Path(sys.executable)
-    home = tmp_path_factory.mktemp("trainer")
-    subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-    python = home / "bin" / "python"
-    subprocess.run([str(python), "-m", "pip", "install", "--quiet", "-r", str(REQUIREMENTS)], check=True)
+pytestmark = pytest.mark.training
+
+
+@pytest.fixture
+def trainer() -> Path:
+    """Return the Python of the recipe's own environment."""
+    python = ROOT / ".venv-training" / "bin" / "python"
+    assert python.exists(), "tools/check makes the environment of tools/train/requirements.txt with CI=true or --long"
     return python
 
 
@@ -54,16 +46,15 @@ def drawn_folder(root: Path) -> Path:
     return root
 
 
-@pytest.mark.long
 def test_a_few_dozen_steps_from_nothing_learn_and_export(trainer: Path, tmp_path: Path) -> None:
     data, out = drawn_folder(tmp_path / "data"), tmp_path / "out"
     command = [str(trainer), "-m", "tools.train", "detector", "--data", str(data), "--out", str(out), "--smoke",
                "--minutes", "30", "--size", "s", "--export", str(tmp_path / "models")]  # fmt: skip
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=1500)
     assert done.returncode == 0, done.stderr[-2000:]
-    losses = [sum(map(float, line.split(",")[3:])) for line in (out / "curve-sssm.csv").read_text().split()]
+    losses = [sum(map(float, line.split(",")[3:])) for line in (out / "curve-s.csv").read_text().split()]
     assert losses[-1] < 0.9 * losses[0]
-    assert Image.open(out / "curve-sssm.png").size[0] > 100
+    assert Image.open(out / "curve-s.png").size[0] > 100
     assert (tmp_path / "models" / "street_s.tflite").stat().st_size < 2 * 1024 * 1024
     layers = (out / "street_s.layers.csv").read_text().splitlines()
     assert len(layers) > 60
@@ -72,12 +63,11 @@ def test_a_few_dozen_steps_from_nothing_learn_and_export(trainer: Path, tmp_path
     assert len(sources["coco2017"]["sha256"]) == 64
 
 
-@pytest.mark.long
 def test_it_goes_on_where_it_stopped(trainer: Path, tmp_path: Path) -> None:
     data, out = drawn_folder(tmp_path / "data"), tmp_path / "out"
     command = [str(trainer), "-m", "tools.train", "detector", "--data", str(data), "--out", str(out), "--smoke",
                "--minutes", "30", "--size", "s", "--steps", "10"]  # fmt: skip
     for _ in range(2):
         subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=1500)
-    steps = [int(line.split(",")[1]) for line in (out / "curve-sssm.csv").read_text().split()]
+    steps = [int(line.split(",")[1]) for line in (out / "curve-s.csv").read_text().split()]
     assert steps == [10, 20]
