@@ -185,8 +185,12 @@ def describe(
     attributes: tuple[Dimension, ...] = (),
     window_minutes: int = 15,
     slice_seconds: int = 1,
+    mean_percent: tuple[int, int] = (100, 100),
 ) -> standing.Description:
-    """Return ``$meta``: the rules in force, with the prohibition of clause 6.2(3) beside them."""
+    """Return ``$meta``: the rules in force, with the prohibition of clause 6.2(3) beside them.
+
+    ``mean_percent`` is what a mean has to be multiplied by, by day and by night, in hundredths.
+    """
     fields: dict[str, Any] = {
         **place.speaker(),
         "sp_camera": place.camera,
@@ -196,6 +200,7 @@ def describe(
         "sp_window_min": window_minutes,
         "sp_tile_rule": f"peak>={k_tile},cell>={k_cell}",
         "sp_slice_seconds": slice_seconds,
+        "sp_mean_factor": standing.MeanFactor(day_percent=mean_percent[0], night_percent=mean_percent[1]),
         "sp_notice": place.notice,
         "sp_config": place.config,
         "contracts": _contracts(place),

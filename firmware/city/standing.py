@@ -89,6 +89,16 @@ class Units(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     time: Literal["UTC"] = "UTC"
 
 
+class MeanFactor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="camel"):
+    """What ``spMeanOccupancy`` has to be multiplied by, in hundredths: the counter's bias as commissioning found it.
+
+    By day is while the sun is above the pole's horizon. Records say what was counted; whoever reads them multiplies.
+    """
+
+    day_percent: Annotated[int, Meta(ge=50, le=200)] = 100
+    night_percent: Annotated[int, Meta(ge=50, le=200)] = 100
+
+
 class Description(
     _Said, frozen=True, forbid_unknown_fields=True, kw_only=True, rename="camel", tag_field="spTold", tag="meta"
 ):
@@ -101,6 +111,7 @@ class Description(
     sp_window_min: Literal[1, 5, 15] = 15
     sp_tile_rule: TileRule
     sp_slice_seconds: Annotated[int, Meta(ge=1, le=60)] = 1
+    sp_mean_factor: MeanFactor = MeanFactor()
     sp_units: Units = Units()
     sp_use_constraint: UseConstraint = UseConstraint()
     sp_notice: Digest

@@ -19,6 +19,8 @@ from firmware.ground.config import OutOfLaw
 
 LONGEST_DEADLINE_MS: Final = 1000
 LEAST_COVERAGE: Final = 0.8
+UNCHANGED_PERCENT: Final = 100
+FARTHEST_PERCENT: Final = (50, 200)
 SECONDS_PER_MINUTE: Final = 60
 MOST: Final = 64
 
@@ -46,6 +48,12 @@ class FlowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Posters, statues, reflections found at commissioning."""
     congested_at_occupancy: float = 10.0
     """Mean people present from which the place is called congested; at least ``k_total``."""
+    mean_day_percent: int = UNCHANGED_PERCENT
+    """What a minute's mean has to be multiplied by to lie right by day (the sun above the horizon), in hundredths.
+
+    Told in ``$meta`` for whoever reads the records, never applied here: a record says what was counted."""
+    mean_night_percent: int = UNCHANGED_PERCENT
+    """The same by night. Both come from counting by hand at commissioning, or from the models' page."""
     min_coverage: float = LEAST_COVERAGE
     """Below this share of the planned slices a minute is a gap. May be raised."""
     model_directory: Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_/-]+\Z")] = "models"
@@ -60,6 +68,7 @@ class FlowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     def __post_init__(self) -> None:
         self._check_period()
         self._check_rule()
+        self._check_constants()
         self._check_polygons()
         if not 1 <= self.deadline_ms <= LONGEST_DEADLINE_MS:
             raise OutOfLaw(
@@ -123,6 +132,20 @@ class FlowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
                 clause="6.2(2)",
                 todo=f"leave it out, or choose {lawful_rank(self.slices_planned)} or more",
             )
+
+    def _check_constants(self) -> None:
+        least, most = FARTHEST_PERCENT
+        for key, value in (
+            ("mean_day_percent", self.mean_day_percent),
+            ("mean_night_percent", self.mean_night_percent),
+        ):
+            if not least <= value <= most:
+                raise OutOfLaw(
+                    key,
+                    f"{value} is not {least} to {most}: a detector that far off is not to be corrected but replaced",
+                    clause="1",
+                    todo=f"choose {least} to {most}; {UNCHANGED_PERCENT} changes nothing",
+                )
 
     def _check_polygons(self) -> None:
         polygons = [("region_of_interest", self.region_of_interest)] if self.region_of_interest else []

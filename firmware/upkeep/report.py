@@ -79,6 +79,7 @@ class PoleReport:
             attributes=rules.attributes,
             window_minutes=rules.window_minutes,
             slice_seconds=max(1, round(rules.slice_period_seconds)),
+            mean_percent=(rules.mean_day_percent, rules.mean_night_percent),
         )
 
     def state(self) -> standing.State:

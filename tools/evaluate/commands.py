@@ -150,7 +150,8 @@ def simulated_counting(asked: argparse.Namespace) -> None:
     for name, watched in counting.watch_all(detectors(asked.models), asked.minutes, asked.streets).items():
         rows = [{"model": name, **row} for row in counting.report(watched)]
         show(rows, asked.out, f"counting-{name}")
-        print(f"the constant that would set {name} right on the whole: {counting.gain_of(watched):.3f}\n")
+        words = ", ".join(f"{key} = {value}" for key, value in counting.constants(watched).items())
+        print(f"of {name}, for flow.toml of such streets: {words}\n")
         if asked.out is not None:
             counting.draw(rows, asked.out, name)
 

@@ -25,6 +25,9 @@ from tools.street.street import Street
 from tools.street.truth import persons_in
 
 CONDITIONS: dict[str, Scene] = {"day": Scene(), "night": Scene(light="night"), "rain": Scene(rain=True)}
+SUN = {"day": "day", "rain": "day", "night": "night"}
+"""Which of the two constants of ``$meta`` is for which condition."""
+
 RATES = (1.0, 3.0, 6.0, 12.0, 20.0, 40.0, 60.0)
 WARM_SECONDS = 120
 """The street is looked at when it has filled."""
@@ -85,16 +88,22 @@ def gain_of(watched: Sequence[Watched]) -> float:
 
 
 def _with_constant(watched: Sequence[Watched], chosen: Sequence[Watched]) -> dict[str, float]:
-    """Mean absolute error and bias of ``chosen`` streets, each times a constant fitted on all other streets."""
+    """Mean absolute error and bias of ``chosen`` streets, each times a constant fitted on all others of its sun."""
     apart = []
     for one in chosen:
-        gain = gain_of([other for other in watched if other is not one])
+        gain = gain_of([w for w in watched if w is not one and SUN[w.condition] == SUN[one.condition]])
         means = np.array([[np.mean(m.counted) * gain, np.mean(m.there)] for m in one.minutes])
         apart.append(means)
     counted, there = np.concatenate(apart).T
     whole = float(there.sum()) or float("nan")
     errors = counted - there
     return {"MAE with constant": float(np.abs(errors).sum()) / whole, "bias with constant": float(errors.sum()) / whole}
+
+
+def constants(watched: Sequence[Watched]) -> dict[str, int]:
+    """Return ``mean_day_percent`` and ``mean_night_percent`` as ``flow.toml`` would have them for such streets."""
+    suns = {sun: [w for w in watched if SUN[w.condition] == sun] for sun in dict.fromkeys(SUN.values())}
+    return {f"mean_{sun}_percent": round(100 * gain_of(some)) for sun, some in suns.items() if some}
 
 
 def _figure(some: Sequence[Watched], name: str) -> float:

@@ -47,12 +47,16 @@ def test_of_nobody_there_is_no_share() -> None:
 
 def test_a_constant_is_fitted_on_other_streets_only() -> None:
     half = Watched("day", 20.0, (Minute((2,) * 60, (4,) * 60),))
-    third = Watched("night", 20.0, (Minute((1,) * 60, (3,) * 60),))
+    third = Watched("rain", 20.0, (Minute((1,) * 60, (3,) * 60),))
+    dark = [Watched("night", 20.0, (Minute((1,) * 60, (6,) * 60),)) for _ in range(2)]
     assert gain_of([half]) == 2
-    rows = {str(row["condition"]): row for row in counting.report([half, third]) if row["people/min"] == "all"}
+    rows = {str(row["condition"]): row for row in counting.report([half, third, *dark]) if row["people/min"] == "all"}
     assert rows["day"]["bias"] == pytest.approx(-0.5)
     assert rows["day"]["bias with constant"] == pytest.approx((2 * 3 - 4) / 4)
-    assert rows["night"]["bias with constant"] == pytest.approx((1 * 2 - 3) / 3)
+    assert rows["rain"]["bias with constant"] == pytest.approx((1 * 2 - 3) / 3)
+    assert rows["night"]["bias"] == pytest.approx(-5 / 6)
+    assert rows["night"]["bias with constant"] == 0, "the night has its own constant"
+    assert counting.constants([half, third, *dark]) == {"mean_day_percent": 233, "mean_night_percent": 600}
 
 
 def test_a_video_is_read_slice_by_slice(

@@ -36,6 +36,8 @@ def test_an_empty_file_is_the_strictest_lawful_one() -> None:
         ("min_coverage = 0.79", "6.2(2)"),
         ("min_coverage = nan", "6.2(2)"),
         ("min_coverage = 1.1", "6.2(1)"),
+        ("mean_day_percent = 49", "1"),
+        ("mean_night_percent = 201", "1"),
         ("deadline_ms = 1001", "6.2(1)"),
         ("deadline_ms = 0", "6.2(1)"),
         ("slice_period_seconds = 0.1", "6.1(3)"),
