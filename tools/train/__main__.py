@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tools.train import attributes, build, chart, loop, teach, upper_bodies
+from tools.train import attributes, build, chart, export, loop, pauses, release, teach, upper_bodies
 from tools.train.batches import SIZES, Pictures
 from tools.train.nets import PERSONS
-from tools.train.shards import Shelf
+from tools.train.shards import Picture, Shelf
 
 TEACHING = 0.12
 """Share of the minutes for looking and drawing before, at most; the sizes divide the rest."""
@@ -40,17 +40,19 @@ def _detector(asked: argparse.Namespace) -> None:
     sizes = asked.size or ("s", "m")
     for size in sizes:
         minutes = asked.minutes * (1 - TEACHING) / len(sizes)
-        last = loop.train(every, asked.out, loop.Plan(size, minutes, asked.seed, asked.start, steps))
+        rng = np.random.default_rng(asked.seed)
+        views = np.stack([every.draw(SIZES[size], rng)[0][None] for _ in range(24 if asked.smoke else 160)])
+        best = pauses.Best(asked.out, size, views[:40])
+        plan = loop.Plan(size, minutes, asked.seed, asked.start, steps)
+        last = loop.train(every, asked.out, plan, device=asked.device, paused=best)
         chart.curves(asked.out, size)
         if asked.export is not None:
-            _export(asked, every, size, last)
+            best(last)
+            _export(asked, size, best.checkpoint, views)
 
 
-def _export(asked: argparse.Namespace, every: Pictures, size: str, checkpoint: Path) -> None:
-    from tools.train import export, release  # noqa: PLC0415 - the converter takes seconds to import
-
-    rng, name = np.random.default_rng(asked.seed), f"street_{size}"
-    pictures = np.stack([every.draw(SIZES[size], rng)[0][None] for _ in range(24 if asked.smoke else 160)])
+def _export(asked: argparse.Namespace, size: str, checkpoint: Path, pictures: Picture) -> None:
+    name = f"street_{size}"
     made = export.export(
         export.detector_of(checkpoint),
         PERSONS,
@@ -75,8 +77,6 @@ def _attributes(asked: argparse.Namespace) -> None:
     attributes.train(crops, asked.out, minutes=minutes, seed=asked.seed, start=asked.start, most=most)
     if asked.export is None:
         return
-    from tools.train import export, release  # noqa: PLC0415 - the converter takes seconds to import
-
     pictures, _, _ = upper_bodies.load(crops / "train.npz")
     order = np.random.default_rng(asked.seed).permutation(len(pictures))[: 8 * 100]
     batches = pictures[order][: len(order) // 8 * 8].reshape(-1, 8, *pictures.shape[1:])
@@ -102,6 +102,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="steps of each run at most, instead of the minutes alone")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="where it learns")
     parser.add_argument("--threshold", type=float, help="score threshold; chosen on held-out streets if not given")
     parser.add_argument("--without-tier-b", action="store_true", help="leave out pictures of unverified origin")
     parser.add_argument("--smoke", action="store_true", help="a few dozen steps: does it learn at all")

@@ -22,10 +22,13 @@ from torch.utils.data import IterableDataset
 
 from tools.train.real_samples import Photograph, Taught, held_out, labelled, read_folder
 from tools.train.shards import Boxes, Picture, Shelf
-from tools.train.views import Changes, Labelled, mosaic, view
+from tools.train.views import Changes, Labelled, mosaic, view, without_dots
 
 SIZES = {"s": (384, 192), "m": (512, 288)}
 """Width and height of the models' pictures."""
+
+SHOWN = {"s": (512, 256), "m": (672, 384)}
+"""Width and height of the pictures that batches hold: a third more each way, which is what a teacher sees."""
 
 BATCH = {"s": 16, "m": 8}
 STREETS, MOSAICS, WHOLES = 0.42, 0.2, 0.45
@@ -84,7 +87,7 @@ def _usable(photo: Photograph, known: Taught) -> bool:
 
 
 class Batches(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
-    """Endless batches of one size."""
+    """Endless batches of one size: pictures as a teacher sees them, boxes in the model's own pixels."""
 
     def __init__(self, pictures: Pictures, name: str, seed: int) -> None:
         super().__init__()
@@ -92,7 +95,8 @@ class Batches(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         rng, changes = np.random.default_rng([self._seed, 3]), Changes(self._seed)
-        size, many = SIZES[self._name], BATCH[self._name]
+        size, many = SHOWN[self._name], BATCH[self._name]
+        smaller = np.array([*(SIZES[self._name][k % 2] / size[k % 2] for k in range(4)), 1, 1], np.float32)
         for number in itertools.count():
             if number % 100 == 99:
                 self._pictures.refresh()
@@ -102,5 +106,5 @@ class Batches(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
             for k in range(many):
                 picture, boxes, real[k] = self._pictures.draw(size, rng)
                 pictures[k], boxes = changes(picture, boxes)
-                marks[k, : len(boxes)] = boxes[:MOST_MARKS]
+                marks[k, : len(boxes)] = without_dots(boxes * smaller)[:MOST_MARKS]
             yield torch.from_numpy(pictures), torch.from_numpy(marks), torch.from_numpy(real)

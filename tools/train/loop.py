@@ -11,16 +11,19 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as f
 from torch.utils.data import DataLoader
 
 from tools.train import rounding
-from tools.train.batches import Batches, Pictures
+from tools.train.batches import SIZES, Batches, Pictures
 from tools.train.losses import detector_loss, taught_loss
 from tools.train.nets import Detector, Teacher
 from tools.train.start import start_from, teacher_from
@@ -32,20 +35,23 @@ LAST_SHARE, WARM_STEPS, BODY_WARM_STEPS = 0.02, 40, 300
 HEADS_FIRST = 0.06
 """Share of a run in which only the heads learn: to say what the start's own, dearer heads say."""
 
-TAUGHT = (0.7, 0.1)
-"""Of the loss: the teacher's word on photographs, beside the boxes', at a run's beginning and end. It looks at the same
-small picture, and what learns from boxes of larger ones comes to see more than it does."""
+TAUGHT = 0.8
+"""Of the loss: the teacher's word on photographs, beside the boxes'. Without it, what the start knew of the world is
+forgotten for what the few photographs show."""
 
 ROUNDED_LAST = 0.15
 """Share of a run, its last, in which weights and what flows between them are rounded as eight bits will round them."""
 
-BODY_SHARE = 0.2
-"""Of the rate, for a body that has learnt elsewhere: with 0.4 it forgot faster than it learnt."""
+BODY_SHARE = 0.1
+"""Of the rate, for a body that has learnt elsewhere: with 0.2 it forgets faster than it learns."""
 
 KEPT = 0.9985
 """Of the running mean, a step."""
 
-CHECKPOINT_SECONDS = 240.0
+CHECKPOINT_SECONDS, PAUSE_SECONDS = 240.0, 1_800.0
+
+Batch = tuple[Tensor, Tensor, Tensor]
+"""As :class:`tools.train.batches.Batches` makes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,70 +79,95 @@ def average(mean: nn.Module, model: nn.Module, step: int) -> None:
             old.mul_(keep).add_(new, alpha=1 - keep)
 
 
-def _begun(plan: Plan) -> Detector:
-    model = Detector()
-    if plan.start is not None:
-        start_from(model, plan.start)
-        for part in model.early():
-            part.requires_grad_(requires_grad=False)
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return] # torch
+class _Run:
+    """A run's state: what learns, its running mean, its optimiser, how far it is."""
+
+    def __init__(self, plan: Plan, path: Path, device: torch.device) -> None:
+        self.plan, self.path, self.device = plan, path, device
+        self.model = Detector()
+        if plan.start is not None:
+            start_from(self.model, plan.start)
+            for part in self.model.early():
+                part.requires_grad_(requires_grad=False)
+        self.model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch
+        self.teacher = None if plan.start is None else teacher_from(plan.start).to(device)
+        share = BODY_SHARE if plan.start is not None else 1.0
+        self.optimiser = torch.optim.AdamW(_groups(self.model, share), RATES[plan.size], weight_decay=1e-3)
+        self.mean = copy.deepcopy(self.model)
+        self.step, self.body_steps, self.spent = 0, 0, 0.0
+        if path.exists():
+            kept = torch.load(path, weights_only=True, map_location=device)
+            for name, part in self._parts().items():
+                part.load_state_dict(kept[name])
+            self.step, self.body_steps, self.spent = kept["step"], kept["body_steps"], kept["spent"]
+            self.optimiser.param_groups[0]["share"] = share  # the file's own word would outlive a change of mind
+
+    def _parts(self) -> dict[str, Any]:
+        return {"model": self.model, "mean": self.mean, "optimiser": self.optimiser}
+
+    def save(self, spent: float) -> None:
+        """Write the checkpoint, whole or not at all; ``spent`` seconds of training went into it."""
+        states = {name: part.state_dict() for name, part in self._parts().items()}
+        partial = self.path.with_suffix(".partial")
+        torch.save({**states, "step": self.step, "body_steps": self.body_steps, "spent": spent}, partial)
+        partial.rename(self.path)
+
+    def learn(self, batch: Batch, done: float) -> tuple[float, float, float]:
+        """Go one step at ``done`` (0..1) of the plan; returns rate, loss of scores, loss of boxes."""
+        heads_only = self.teacher is not None and done < HEADS_FIRST
+        if done > 1 - ROUNDED_LAST:
+            rounding.begin(self.model)
+        self.body_steps += not heads_only
+        rate = RATES[self.plan.size] * _share(done) * min(1.0, (self.step + 1) / WARM_STEPS)
+        ramp = min(1.0, self.body_steps / BODY_WARM_STEPS)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group["share"] * (1.0 if group["share"] == 1 else ramp)
+        shown, marks, real = (part.to(self.device) for part in batch)
+        heat, box = _loss(self.model, self.teacher, (shown, marks, real), SIZES[self.plan.size], heads_only=heads_only)
+        self.optimiser.zero_grad(set_to_none=True)
+        (heat + box).backward()  # type: ignore[no-untyped-call] # torch
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 8.0)
+        self.optimiser.step()
+        self.step += 1
+        average(self.mean, self.model, self.step)
+        return rate, heat.item(), box.item()
 
 
-def train(pictures: Pictures, out: Path, plan: Plan) -> Path:
-    """Train until the plan's minutes are spent, from where ``out`` left off. Returns the checkpoint."""
+def train(
+    pictures: Pictures, out: Path, plan: Plan, *, device: str = "cpu", paused: Callable[[Path], None] | None = None
+) -> Path:
+    """Train until the plan's minutes are spent, from where ``out`` left off. Returns the checkpoint.
+
+    ``paused`` is called with it every ``PAUSE_SECONDS``; the clock stands meanwhile.
+    """
     torch.manual_seed(plan.seed)
     out.mkdir(parents=True, exist_ok=True)
-    path, curve = out / f"detector-{plan.size}.pt", out / f"curve-{plan.size}.csv"
-    model = _begun(plan)
-    teacher = None if plan.start is None else teacher_from(plan.start)
-    best = RATES[plan.size]
-    optimiser = torch.optim.AdamW(
-        _groups(model, BODY_SHARE if plan.start is not None else 1.0), best, weight_decay=1e-3
-    )
-    mean, step, body_steps, spent = copy.deepcopy(model), 0, 0, 0.0
-    if path.exists():
-        kept = torch.load(path, weights_only=True)
-        model.load_state_dict(kept["model"])
-        mean.load_state_dict(kept["mean"])
-        optimiser.load_state_dict(kept["optimiser"])
-        step, body_steps, spent = kept["step"], kept["body_steps"], kept["spent"]
-    batches = iter(
-        DataLoader(Batches(pictures, plan.size, plan.seed + step), batch_size=None, num_workers=1, prefetch_factor=6)
-    )
-    began = saved = time.monotonic()
-    sums, first = np.zeros(3), step
-    while (now := spent + time.monotonic() - began) < plan.minutes * 60 and (
-        plan.most_steps is None or step < first + plan.most_steps
+    run = _Run(plan, out / f"detector-{plan.size}.pt", torch.device(device))
+    source = Batches(pictures, plan.size, plan.seed + run.step)
+    batches = iter(DataLoader(source, batch_size=None, num_workers=1, prefetch_factor=6))
+    every, first = 10 if plan.most_steps else 60, run.step
+    told = np.zeros(3)
+    began = saved = rested = time.monotonic()
+    while (now := run.spent + time.monotonic() - began) < plan.minutes * 60 and (
+        plan.most_steps is None or run.step < first + plan.most_steps
     ):
-        done = now / (plan.minutes * 60)
-        heads_only = teacher is not None and done < HEADS_FIRST
-        if done > 1 - ROUNDED_LAST:
-            rounding.begin(model)
-        body_steps += not heads_only
-        rate = best * _share(done) * min(1.0, (step + 1) / WARM_STEPS)
-        ramp = min(1.0, body_steps / BODY_WARM_STEPS)
-        for group in optimiser.param_groups:
-            group["lr"] = rate * group["share"] * (1.0 if group["share"] == 1 else ramp)
-        taught = TAUGHT[0] + (TAUGHT[1] - TAUGHT[0]) * done
-        heat, box = _loss(model, teacher, next(batches), taught, heads_only=heads_only)
-        optimiser.zero_grad(set_to_none=True)
-        (heat + box).backward()  # type: ignore[no-untyped-call] # torch
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 8.0)
-        optimiser.step()
-        step += 1
-        average(mean, model, step)
-        sums += (heat.item(), box.item(), 1)
-        if step % (10 if plan.most_steps else 60) == 0:
-            line = f"{now:.0f},{step},{rate:.6f},{sums[0] / sums[2]:.4f},{sums[1] / sums[2]:.4f}"
-            print(f"{now / plan.minutes / 0.6:3.0f} % {line}", flush=True)
-            with curve.open("a") as lines:
+        told += run.learn(next(batches), now / plan.minutes / 60)
+        if run.step % every == 0:
+            rate, heat, box = told / every
+            line = f"{now:.0f},{run.step},{rate:.6f},{heat:.4f},{box:.4f}"
+            print(f"{plan.size} {now / plan.minutes / 0.6:3.0f} % {line}", flush=True)
+            with (out / f"curve-{plan.size}.csv").open("a") as lines:
                 lines.write(line + "\n")
-            sums[:] = 0
-        if time.monotonic() - saved > CHECKPOINT_SECONDS:
-            saved = time.monotonic()
-            _save(path, (model, mean, optimiser), step, body_steps, spent + saved - began)
-    _save(path, (model, mean, optimiser), step, body_steps, spent + time.monotonic() - began)
-    return path
+            told[:] = 0
+        if (moment := time.monotonic()) - saved > CHECKPOINT_SECONDS:
+            saved = moment
+            run.save(run.spent + saved - began)
+            if paused is not None and moment - rested > PAUSE_SECONDS:
+                paused(run.path)
+                rested = time.monotonic()
+                began += rested - moment
+    run.save(run.spent + time.monotonic() - began)
+    return run.path
 
 
 def _grids(model: Detector, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -144,8 +175,8 @@ def _grids(model: Detector, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
     What rounds already is reckoned in all of them.
     """
-    fast = torch.cpu._is_avx512_bf16_supported() and not model.pools.kept.rounds  # noqa: SLF001 - it has no other name
-    with torch.autocast("cpu", torch.bfloat16, enabled=fast):
+    can = x.is_cuda or torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001 - it has no other name
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=can and not model.pools.kept.rounds):
         first, second, third = model.seen(x)
     return first.float(), second.float(), third.float()
 
@@ -153,24 +184,27 @@ def _grids(model: Detector, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _loss(
     model: Detector,
     teacher: Teacher | None,
-    batch: tuple[Tensor, Tensor, Tensor],
-    taught: float,
+    batch: Batch,
+    size: tuple[int, int],
     *,
     heads_only: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Return the loss of scores and of boxes: the boxes' own, and on photographs ``taught`` times the teacher's."""
+    """Return the loss of scores and of boxes: the boxes' own, and on photographs ``TAUGHT`` times the teacher's.
+
+    The teacher sees a batch's pictures as they are, the model sees them at its own ``size`` (width, height).
+    """
     shown, marks, real = batch
-    x = as_input(shown)
+    larger = as_input(shown)
+    x = f.interpolate(larger, size=size[::-1], mode="bilinear", antialias=True, align_corners=False)
     with torch.set_grad_enabled(not heads_only):
         grids = _grids(model, x)
     outputs = model.told(grids)
     heat, box = detector_loss(outputs, marks)
     if teacher is not None and bool(real.any()):
         with torch.no_grad():
-            first, second, third = grids if heads_only else _grids(teacher, x[real])
-            told = teacher.told((first[real], second[real], third[real]) if heads_only else (first, second, third))
+            told = teacher.told(_grids(teacher, larger[real]))
         more_heat, more_box = taught_loss(tuple(output[real] for output in outputs), told)
-        heat, box = heat + taught * more_heat, box + taught * more_box
+        heat, box = heat + TAUGHT * more_heat, box + TAUGHT * more_box
     return heat, box
 
 
@@ -186,17 +220,3 @@ def _groups(model: Detector, share: float) -> list[dict[str, object]]:
         {"params": [p for p in learning if id(p) in body], "share": share},
         {"params": [p for p in learning if id(p) not in body], "share": 1.0},
     ]
-
-
-def _save(
-    path: Path,
-    parts: tuple[nn.Module, nn.Module, torch.optim.Optimizer],
-    step: int,
-    body_steps: int,
-    spent: float,
-) -> None:
-    """Write a checkpoint, whole or not at all."""
-    states = {name: part.state_dict() for name, part in zip(("model", "mean", "optimiser"), parts, strict=True)}
-    partial = path.with_suffix(".partial")
-    torch.save({**states, "step": step, "body_steps": body_steps, "spent": spent}, partial)
-    partial.rename(path)

@@ -41,9 +41,12 @@ def grid_of(outputs: tuple[Tensor, ...]) -> Grid:
     corners, sizes = [], []
     for heat, stride in zip(outputs[0::2], STRIDES, strict=True):
         rows, columns = heat.shape[2:]
-        down, across = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+        here = heat.device
+        down, across = torch.meshgrid(
+            torch.arange(rows, device=here), torch.arange(columns, device=here), indexing="ij"
+        )
         corners.append(torch.stack((across, down), -1).reshape(-1, 2).float())
-        sizes.append(torch.full((rows * columns,), float(stride)))
+        sizes.append(torch.full((rows * columns,), float(stride), device=here))
     return Grid(torch.cat(corners), torch.cat(sizes))
 
 
@@ -78,7 +81,7 @@ def asked(scores: Tensor, boxes: Tensor, grid: Grid, persons: Tensor) -> tuple[T
     inside = torch.minimum(middle[None] - persons[:, None, :2], persons[:, None, 2:4] - middle[None]).amin(-1) > 0
     allowed = ((away < REACH) & inside) | (away <= 0.5)
     overlap = overlaps(boxes[None], persons[:, None, :4])[0].clamp(min=0)
-    fitness = torch.where(allowed, scores[None].sqrt() * overlap**4 + 1e-9, torch.zeros(()))
+    fitness = torch.where(allowed, scores[None].sqrt() * overlap**4 + 1e-9, torch.zeros((), device=boxes.device))
     best = fitness.topk(min(CELLS, fitness.shape[1]), dim=1)
     chosen = torch.zeros_like(fitness).scatter(1, best.indices, (best.values > 0).float())
     rivals = torch.where(chosen > 0, overlap + 1e-6, torch.zeros(()))
@@ -117,17 +120,35 @@ def detector_loss(outputs: tuple[Tensor, ...], marks: Tensor) -> tuple[Tensor, T
     whole = goal.sum().clamp(min=1.0)
     sharp = (goal - scores).abs().pow(1.5) + 0.02
     heat = (f.binary_cross_entropy_with_logits(logits, goal, reduction="none") * weight * sharp).sum() / whole
-    box = torch.zeros(())
+    box = torch.zeros((), device=logits.device)
     for k, cells, people in pairs:
         box = box + ((1 - overlaps(boxes[k, cells], people)[1]) * goal[k, cells]).sum()
     return heat, BOX_SHARE * box / whole
 
 
+def told_by(teacher: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+    """Return what a teacher says at the cells of ``outputs``: logits (b, n) and boxes (b, n, 4; the model's pixels).
+
+    The teacher saw more cells of the same picture: of those that lie in one of ours the surest speaks.
+    """
+    grid = grid_of(teacher)
+    _, boxes = flat(teacher, grid)
+    logits, chosen, first = [], [], 0
+    for theirs, ours in zip(teacher[0::2], outputs[0::2], strict=True):
+        rows, columns = theirs.shape[2:]
+        best, which = f.adaptive_max_pool2d(theirs, ours.shape[2:], return_indices=True)
+        logits.append(best.flatten(1))
+        own = boxes[:, first : first + rows * columns]
+        chosen.append(own.gather(1, which.flatten(1)[..., None].expand(-1, -1, 4)))
+        first += rows * columns
+    smaller = [ours / theirs for ours, theirs in zip(outputs[0].shape[2:], teacher[0].shape[2:], strict=True)]
+    return torch.cat(logits, dim=1), torch.cat(chosen, dim=1) * boxes.new_tensor([smaller[1], smaller[0]] * 2)
+
+
 def taught_loss(outputs: tuple[Tensor, ...], teacher: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
     """Return how far scores and boxes are from the teacher's, cell by cell, where either sees somebody."""
-    grid = grid_of(outputs)
-    logits, boxes = flat(outputs, grid)
-    theirs, their_boxes = flat(teacher, grid)
+    logits, boxes = flat(outputs, grid_of(outputs))
+    theirs, their_boxes = told_by(teacher, outputs)
     wanted = torch.sigmoid(theirs)
     whole = wanted.sum().clamp(min=1.0)
     sharp = (wanted - torch.sigmoid(logits.detach())).abs() + 0.05

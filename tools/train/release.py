@@ -62,29 +62,39 @@ def _hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def detector(directory: Path, made: Exported, *, threshold: float | None, data: str) -> None:
-    """Choose the threshold, measure, write the entry."""
-    entry: dict[str, Any] = {
+def _entry(made: Exported, threshold: float, data: str) -> dict[str, Any]:
+    return {
         "file": made.file.name,
         "sha256": made.sha256,
         "task": "persons",
         "licence": LICENCE,
         "training_data": data,
-        "score_threshold": threshold or 0.4,
+        "score_threshold": threshold,
         "input": {**made.input, "meaning": "picture"},
         "output": made.outputs,
         "measured": {},
     }
+
+
+def listed(directory: Path, made: Exported) -> Model:
+    """Write an entry for a file that is not measured yet; return it as the firmware reads it."""
+    replace_entry(directory, _entry(made, 0.4, "a run's pause"))
+    return _read(directory, made)
+
+
+def detector(directory: Path, made: Exported, *, threshold: float | None, data: str) -> None:
+    """Choose the threshold, measure, write the entry."""
+    entry = _entry(made, threshold or 0.4, data)
     replace_entry(directory, entry)
     if threshold is None:
-        entry["score_threshold"] = threshold = _choose(Detector(directory, _listed(directory, made)))
+        entry["score_threshold"] = threshold = _choose(Detector(directory, _read(directory, made)))
         replace_entry(directory, entry)
-    entry["measured"] = figures.measured(directory, threshold, _listed(directory, made))
+    entry["measured"] = figures.measured(directory, threshold, _read(directory, made))
     entry["measured"].update({f"int8_error_{name}": error for name, error in made.error.items()})
     replace_entry(directory, entry)
 
 
-def _listed(directory: Path, made: Exported) -> Model:
+def _read(directory: Path, made: Exported) -> Model:
     return next(model for model in read_manifest(directory).model if model.file == made.file.name)
 
 

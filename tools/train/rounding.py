@@ -40,7 +40,7 @@ class Rounded(nn.Module):
 def rounded(weight: Tensor) -> Tensor:
     """(out, in, h, w) -> the same, each output channel on 255 values about nothing."""
     scale = weight.detach().abs().amax(dim=(1, 2, 3)).clamp(min=1e-8) / 127
-    zero = torch.zeros(len(scale), dtype=torch.int32)
+    zero = torch.zeros(len(scale), dtype=torch.int32, device=weight.device)
     return torch.fake_quantize_per_channel_affine(weight, scale, zero, 0, -127, 127)
 
 

@@ -122,9 +122,15 @@ def cut(boxes: Boxes, size: tuple[int, int]) -> Boxes:
     boxes[:, [0, 2]] = boxes[:, [0, 2]].clip(0, size[0])
     boxes[:, [1, 3]] = boxes[:, [1, 3]].clip(0, size[1])
     left = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    hardly = (left < LEFT_OVER * whole) | (boxes[:, 3] - boxes[:, 1] < SMALLEST) | (boxes[:, 2] - boxes[:, 0] < 2)
-    boxes[hardly & (boxes[:, 4] == 1), 4] = 0
-    return boxes[left > 3]
+    boxes[(left < LEFT_OVER * whole) & (boxes[:, 4] == 1), 4] = 0
+    return without_dots(boxes[left > 3])
+
+
+def without_dots(boxes: Boxes) -> Boxes:
+    """Ask nobody who is too small."""
+    dots = (boxes[:, 3] - boxes[:, 1] < SMALLEST) | (boxes[:, 2] - boxes[:, 0] < 2)
+    boxes[dots & (boxes[:, 4] == 1), 4] = 0
+    return boxes
 
 
 def mosaic(parts: list[Labelled], size: tuple[int, int], rng: np.random.Generator) -> tuple[Picture, Boxes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 from pathlib import Path
@@ -54,8 +55,12 @@ def test_a_few_dozen_steps_from_nothing_learn_and_export(trainer: Path, tmp_path
     assert done.returncode == 0, done.stderr[-2000:]
     losses = [sum(map(float, line.split(",")[3:])) for line in (out / "curve-s.csv").read_text().split()]
     assert losses[-1] < 0.9 * losses[0]
-    assert Image.open(out / "curve-s.png").size[0] > 100
+    with Image.open(out / "curve-s.png") as curve:
+        assert curve.size[0] > 100
     assert (tmp_path / "models" / "street_s.tflite").stat().st_size < 2 * 1024 * 1024
+    apart = done.stdout.partition("int8 beside float, mean differences: ")[2].splitlines()[0]
+    assert all(error < 0.3 for error in ast.literal_eval(apart).values()), apart
+    assert (out / "street_s.best.tflite").exists()
     layers = (out / "street_s.layers.csv").read_text().splitlines()
     assert len(layers) > 60
     sources = json.loads((out / "shards" / "sources.json").read_text())
