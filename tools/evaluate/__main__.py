@@ -40,6 +40,8 @@ def parser() -> argparse.ArgumentParser:
         task.set_defaults(work=work)
         task.add_argument("--models", type=Path, action="append", help="directory with a MANIFEST.toml; repeatable")
         task.add_argument("--out", type=Path, help="folder for Markdown, CSV and PNG")
+    for name in ("counting", "empty"):
+        of[name].add_argument("--cores", type=int, default=1, help="streets that are watched at once")
     of["page"].add_argument("--page", type=Path, help="the page whose measured part is written anew")
     for name in ("streets", "anchors"):
         of[name].add_argument("--suite", choices=sorted(SUITES), action="append", help="held-out drawn streets")

@@ -33,20 +33,17 @@ from tools.evaluate import (
 )
 from tools.evaluate.contender import Contender, contenders
 from tools.evaluate.drawn import SUITES, streets_of
-from tools.evaluate.measure import Detector, Seen, average_precision, counts, fleeting, occupancy_error, recalls
+from tools.evaluate.measure import (
+    Detector,
+    Seen,
+    average_precision,
+    counts,
+    detectors,
+    fleeting,
+    occupancy_error,
+    recalls,
+)
 from tools.evaluate.pictures import as_set, held_out_sets, read_coco
-
-
-def detectors(directories: Sequence[Path]) -> dict[str, Detector]:
-    """Return every detector of these model directories by its file's name; with its folder's if there are several."""
-    return {
-        (f"{directory.name}-" if len(directories) > 1 else "") + entry.file.removesuffix(".tflite"): Detector(
-            directory, entry
-        )
-        for directory in directories
-        for entry in read_manifest(directory).model
-        if entry.task == "persons"
-    }
 
 
 def show(rows: Sequence[table.Row], out: Path | None, name: str) -> None:
@@ -147,7 +144,7 @@ def robustness(asked: argparse.Namespace) -> None:
 
 def simulated_counting(asked: argparse.Namespace) -> None:
     """Mean occupancy on streets of 1 to 60 people a minute, by day, at night and in rain."""
-    for name, watched in counting.watch_all(detectors(asked.models), asked.minutes, asked.streets).items():
+    for name, watched in counting.watch_all(asked.models, asked.minutes, asked.streets, asked.cores).items():
         rows = [{"model": name, **row} for row in counting.report(watched)]
         show(rows, asked.out, f"counting-{name}")
         words = ", ".join(f"{key} = {value}" for key, value in counting.constants(watched).items())
@@ -171,7 +168,7 @@ def told_minutes(asked: argparse.Namespace) -> None:
 def empty_streets(asked: argparse.Namespace) -> None:
     """Hours of streets with nobody, full of what looks like somebody."""
     each = max(1, round(asked.hours * 60 / asked.streets))
-    for name, watched in empty.watch_all(detectors(asked.models), asked.streets, each).items():
+    for name, watched in empty.watch_all(asked.models, asked.streets, each, asked.cores).items():
         show([{"model": name, **row} for row in empty.report(watched)], asked.out, f"empty-{name}")
 
 

@@ -8,6 +8,7 @@ Clauses: 4.2(2), 6.1(3).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,8 +18,9 @@ import numpy as np
 
 from tools.evaluate import chart, table
 from tools.evaluate.bootstrap import interval
+from tools.evaluate.cores import spread
 from tools.evaluate.drawn import HELD_OUT_SEEDS, POLES, SMALL_BYTES
-from tools.evaluate.measure import Detector
+from tools.evaluate.measure import Detector, detectors
 from tools.evaluate.minutes import SLICES, Minute, counted_in, rules, summary
 from tools.street.scene import Scene
 from tools.street.street import Street
@@ -45,38 +47,44 @@ class Watched:
     minutes: tuple[Minute, ...]
 
 
-def watch(
-    detectors: Mapping[str, Detector], condition: str, rate: float, seed: int, minutes: int
-) -> dict[str, Watched]:
+def watch(with_all: Mapping[str, Detector], condition: str, rate: float, seed: int, minutes: int) -> dict[str, Watched]:
     """Count one street for some minutes, a slice a second, with every detector; drawn once for all of them."""
     pole = POLES[seed % len(POLES)]
     scene = replace(CONDITIONS[condition], people_per_minute=rate, height=pole[0], tilt=pole[1], turn=pole[2])
     street, small = Street(scene, HELD_OUT_SEEDS + seed), np.empty(SMALL_BYTES, np.uint8)
-    out: dict[str, list[Minute]] = {name: [] for name in detectors}
+    out: dict[str, list[Minute]] = {name: [] for name in with_all}
     for minute in range(minutes):
-        counted: dict[str, list[int]] = {name: [] for name in detectors}
+        counted: dict[str, list[int]] = {name: [] for name in with_all}
         there = list[int]()
         for second in range(SLICES):
             truth = street.render(float(WARM_SECONDS + minute * SLICES + second), None, small)
             there.append(persons_in(truth))
-            for name, detector in detectors.items():
+            for name, detector in with_all.items():
                 counted[name].append(counted_in(detector, small))
         for name, counts in counted.items():
             out[name].append(Minute(tuple(counts), tuple(there)))
     return {name: Watched(condition, rate, tuple(told)) for name, told in out.items()}
 
 
+def _watch(task: tuple[Sequence[Path], str, float, int, int]) -> dict[str, Watched]:
+    return watch(detectors(task[0]), *task[1:])
+
+
 def watch_all(
-    detectors: Mapping[str, Detector], minutes: int, streets: int, tell: Tell = print
+    models: Sequence[Path], minutes: int, streets: int, cores: int = 1, tell: Tell = print
 ) -> dict[str, list[Watched]]:
-    """Watch ``streets`` streets of each condition and rate."""
-    out: dict[str, list[Watched]] = {name: [] for name in detectors}
-    for c, condition in enumerate(CONDITIONS):
-        for r, rate in enumerate(RATES):
-            for number in range(streets):
-                for name, one in watch(detectors, condition, rate, SEED + 1_000 * c + 50 * r + number, minutes).items():
-                    out[name].append(one)
-        tell(f"{condition} watched")
+    """Watch ``streets`` streets of each condition and rate with every detector of these directories."""
+    tasks = [
+        (models, condition, rate, SEED + 1_000 * c + 50 * r + number, minutes)
+        for c, condition in enumerate(CONDITIONS)
+        for r, rate in enumerate(RATES)
+        for number in range(streets)
+    ]
+    out: dict[str, list[Watched]] = defaultdict(list)
+    for done, watched in enumerate(spread(_watch, tasks, cores), start=1):
+        for name, one in watched.items():
+            out[name].append(one)
+        tell(f"{done} of {len(tasks)} streets")
     return out
 
 

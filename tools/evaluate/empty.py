@@ -11,8 +11,10 @@ A street is commissioned first: whatever is taken for a person in half of the sl
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +23,9 @@ from firmware.flow.disclosure import Rules
 from firmware.flow.region import Polygon, mask
 from tools.evaluate import table
 from tools.evaluate.bootstrap import interval, never_seen
+from tools.evaluate.cores import spread
 from tools.evaluate.drawn import HELD_OUT_SEEDS, SMALL_BYTES
-from tools.evaluate.measure import Detector
+from tools.evaluate.measure import Detector, detectors
 from tools.evaluate.minutes import SLICES, published, rules
 from tools.evaluate.score import Floats, overlaps
 from tools.street.scene import Scene
@@ -107,21 +110,21 @@ def outside(boxes: Floats, counted: npt.NDArray[np.bool_]) -> int:
     return int(counted[down, across].sum())
 
 
-def watch(detectors: Mapping[str, Detector], seed: int, minutes: int) -> dict[str, Deserted]:
+def watch(with_all: Mapping[str, Detector], seed: int, minutes: int) -> dict[str, Deserted]:
     """Commission a street, then watch it for ``minutes``, with every detector; drawn once for all of them."""
     scene = scene_of(np.random.default_rng([seed, 66]))
     street, small = Street(scene, HELD_OUT_SEEDS + seed, width=640), np.empty(SMALL_BYTES, np.uint8)
 
     def look(seconds: float) -> list[Floats]:
         assert street.render(seconds, None, small) == ()
-        return [found[0][found[1] >= detector.threshold] for detector in detectors.values()
+        return [found[0][found[1] >= detector.threshold] for detector in with_all.values()
                 for found in (detector.look(small),)]  # fmt: skip
 
     first = [look(5.0 + COMMISSIONING_STEP * k) for k in range(COMMISSIONING_SLICES)]
     later = 10.0 + COMMISSIONING_STEP * COMMISSIONING_SLICES
     then = [look(later + k) for k in range(minutes * SLICES)]
     out = {}
-    for name, commissioning, boxes in zip(detectors, zip(*first, strict=True), zip(*then, strict=True), strict=True):
+    for name, commissioning, boxes in zip(with_all, zip(*first, strict=True), zip(*then, strict=True), strict=True):
         polygons = standing(commissioning)
         counted = mask(360, 640, (), tuple(polygons))
         kept = tuple(outside(one, counted) for one in boxes)
@@ -129,16 +132,21 @@ def watch(detectors: Mapping[str, Detector], seed: int, minutes: int) -> dict[st
     return out
 
 
+def _watch(task: tuple[Sequence[Path], int, int]) -> dict[str, Deserted]:
+    return watch(detectors(task[0]), *task[1:])
+
+
 def watch_all(
-    detectors: Mapping[str, Detector], streets: int, minutes: int, tell: Tell = print
+    models: Sequence[Path], streets: int, minutes: int, cores: int = 1, tell: Tell = print
 ) -> dict[str, list[Deserted]]:
-    """Watch many streets; tell how far it is."""
-    out: dict[str, list[Deserted]] = {name: [] for name in detectors}
-    for number in range(streets):
-        for name, one in watch(detectors, SEED + number, minutes).items():
+    """Watch many streets with every detector of these directories; tell how far it is."""
+    tasks = [(models, SEED + number, minutes) for number in range(streets)]
+    out: dict[str, list[Deserted]] = defaultdict(list)
+    for done, watched in enumerate(spread(_watch, tasks, cores), start=1):
+        for name, one in watched.items():
             out[name].append(one)
-        if (number + 1) % 10 == 0:
-            tell(f"{number + 1} of {streets} empty streets")
+        if done % 10 == 0:
+            tell(f"{done} of {streets} empty streets")
     return out
 
 

@@ -9,6 +9,7 @@ Clauses: none.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,6 +88,18 @@ class Detector:
         self._decoder.decode([self._network.output(meaning) for meaning in self._meanings])
         boxes, scores = self._decoder.people()
         return np.clip(boxes * 2, 0, [640, 360, 640, 360]).astype(np.float32), scores
+
+
+def detectors(directories: Sequence[Path]) -> dict[str, Detector]:
+    """Return every detector of these model directories by its file's name; with its folder's if there are several."""
+    return {
+        (f"{directory.name}-" if len(directories) > 1 else "") + entry.file.removesuffix(".tflite"): Detector(
+            directory, entry
+        )
+        for directory in directories
+        for entry in read_manifest(directory).model
+        if entry.task == "persons"
+    }
 
 
 def sure_boxes(detector: Detector, small: npt.NDArray[np.uint8]) -> Floats:

@@ -14,6 +14,7 @@ from firmware.flow.record import PublishedMinute
 from tools.evaluate import __main__ as command
 from tools.evaluate import counting, empty, minutes
 from tools.evaluate.bootstrap import interval, never_seen
+from tools.evaluate.cores import spread
 from tools.evaluate.counting import Watched, gain_of
 from tools.evaluate.measure import Detector
 from tools.evaluate.minutes import Minute, published, rules, summary, told
@@ -110,3 +111,8 @@ def test_empty_streets_hold_nobody_and_are_reported_both_ways(
     assert "as found" in text
     assert "commissioned" in text
     assert list(tmp_path.glob("empty-*.csv"))
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_work_comes_back_in_its_order(cores: int) -> None:
+    assert list(spread(math.factorial, range(9, 0, -1), cores)) == [math.factorial(n) for n in range(9, 0, -1)]
