@@ -31,15 +31,15 @@ SHOWN = {"s": (512, 256), "m": (672, 384)}
 """Width and height of the pictures that batches hold: a third more each way, which is what a teacher sees."""
 
 BATCH = {"s": 16, "m": 8}
-STREETS, MOSAICS, WHOLES = 0.42, 0.2, 0.45
+STREETS, MOSAICS, WHOLES = 0.38, 0.2, 0.45
 """Share of drawn streets; of mosaics among photographs; of whole pictures among the others."""
 
 SOURCES = {
-    "coco2017": 0.13,
-    "intel_sample_videos": 0.04,
+    "coco2017": 0.18,
+    "intel_sample_videos": 0.03,
     "roboflow_capston2_fixedcam": 0.14,
     "roboflow_capston2_wearable": 0.34,
-    "kaggle_face_mask_detection_853": 0.35,
+    "kaggle_face_mask_detection_853": 0.31,
 }
 MOST_MARKS = 96
 

@@ -45,6 +45,10 @@ ROUNDED_LAST = 0.15
 BODY_SHARE = 0.1
 """Of the rate, for a body that has learnt elsewhere: with 0.2 it forgets faster than it learns."""
 
+HOMEWARD = 2.0
+"""Times the rate: how far each step draws the body back to where it started. There it knows more of the world: a body
+halfway back had five points more on everyday photographs, and as many fewer on drawn streets."""
+
 KEPT = 0.9985
 """Of the running mean, a step."""
 
@@ -94,13 +98,16 @@ class _Run:
         share = BODY_SHARE if plan.start is not None else 1.0
         self.optimiser = torch.optim.AdamW(_groups(self.model, share), RATES[plan.size], weight_decay=1e-3)
         self.mean = copy.deepcopy(self.model)
+        body = self.optimiser.param_groups[0]["params"]
+        self.home = [] if plan.start is None else [part.detach().clone() for part in body]
         self.step, self.body_steps, self.spent = 0, 0, 0.0
         if path.exists():
             kept = torch.load(path, weights_only=True, map_location=device)
             for name, part in self._parts().items():
                 part.load_state_dict(kept[name])
             self.step, self.body_steps, self.spent = kept["step"], kept["body_steps"], kept["spent"]
-            self.optimiser.param_groups[0]["share"] = share  # the file's own word would outlive a change of mind
+        self.body = self.optimiser.param_groups[0]
+        self.body["share"] = share  # a checkpoint's own word would outlive a change of mind
 
     def _parts(self) -> dict[str, Any]:
         return {"model": self.model, "mean": self.mean, "optimiser": self.optimiser}
@@ -128,6 +135,11 @@ class _Run:
         (heat + box).backward()  # type: ignore[no-untyped-call] # torch
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 8.0)
         self.optimiser.step()
+        with torch.no_grad():
+            for learnt, began in zip(
+                self.body["params"], self.home, strict=False
+            ):  # nowhere to go back to from nothing
+                learnt.lerp_(began, self.body["lr"] * HOMEWARD)
         self.step += 1
         average(self.mean, self.model, self.step)
         return rate, heat.item(), box.item()
