@@ -48,13 +48,13 @@ def _detector(asked: argparse.Namespace) -> None:
         chart.curves(asked.out, size)
         if asked.export is not None:
             best(last)
-            _export(asked, size, best.checkpoint, views)
+            _export(asked, size, (best.checkpoint, *asked.blend), views)
 
 
-def _export(asked: argparse.Namespace, size: str, checkpoint: Path, pictures: Picture) -> None:
+def _export(asked: argparse.Namespace, size: str, checkpoints: tuple[Path, ...], pictures: Picture) -> None:
     name = f"street_{size}"
     made = export.export(
-        export.detector_of(checkpoint),
+        export.detector_of(*checkpoints),
         PERSONS,
         pictures,
         asked.export / f"{name}.tflite",
@@ -96,6 +96,8 @@ def main() -> None:
     parser.add_argument("--export", type=Path, help="write the int8 model and its manifest entry here")
     parser.add_argument("--start", type=Path, help="float16 YOLOX-nano file (depthwise) that the detector starts from")
     parser.add_argument("--teacher", type=Path, help="int8 YOLOX-nano file (plain) that boxes photographs beside it")
+    parser.add_argument("--blend", type=Path, action="append", default=[], metavar="CHECKPOINT",
+                        help="export the mean of this run's weights and this one's; repeatable")  # fmt: skip
     parser.add_argument("--size", choices=("s", "m"), action="append", help="only this size; both if not given")
     parser.add_argument("--minutes", type=float, default=90, help="of training, all runs together")
     parser.add_argument("--pictures", type=int, default=3_000, help="drawn streets' pictures")

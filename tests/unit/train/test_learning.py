@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -72,7 +73,10 @@ def test_it_goes_on_where_it_stopped(trainer: Path, tmp_path: Path) -> None:
     data, out = drawn_folder(tmp_path / "data"), tmp_path / "out"
     command = [str(trainer), "-m", "tools.train", "detector", "--data", str(data), "--out", str(out), "--smoke",
                "--minutes", "30", "--size", "s", "--steps", "10"]  # fmt: skip
-    for _ in range(2):
-        subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=1500)
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=1500)
+    first = shutil.copyfile(out / "detector-s.pt", tmp_path / "first.pt")
+    command += ["--export", str(tmp_path / "models"), "--blend", str(first)]
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=1500)
+    assert (tmp_path / "models" / "street_s.tflite").exists()
     steps = [int(line.split(",")[1]) for line in (out / "curve-s.csv").read_text().split()]
     assert steps == [10, 20]
