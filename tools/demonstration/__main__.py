@@ -154,7 +154,7 @@ def _judge_city(story: Story, messages: list[Received], minutes: int) -> None:
     published = [body for body in told if body["spStatus"] == "published"]
     suppressed = [body for body in told if body["spStatus"] == "suppressed"]
     tiles = [message.body for message in messages if message.kind == "attr" and isinstance(message.body, dict)]
-    guessed = [name for body in tiles for name in ("spGenderShare", "spAgeShare") if name in body]
+    guessed = [body for body in tiles if "spGenderShare" in body]
     story.claim(f"the city has {len(told)} minute records of two poles, each once", true=len(told) == 2 * minutes)
     story.claim(
         f"{len(published)} were published with numbers: the ranked peak reached three people", true=bool(published)

@@ -27,12 +27,11 @@ from tools.evaluate.measure import Detector, asked, plain, sure_boxes
 from tools.evaluate.score import Floats, overlaps
 from tools.street.scene import market
 from tools.street.street import Street
+from tools.train.faces import FACE_AGES, MASK_STATES, close_up_box
 from tools.train.real_samples import held_out, read_folder
-from tools.train.upper_bodies import FACE_AGES, face_crop
 
 SEED = 50_000
 LOWEST_OVERLAP = 0.5
-MASK_STATES = {"with_mask": 0, "without_mask": 1}
 FACE_SHARE = 0.41
 """Height of a face over the height of the crop around it, as a pole's crop of the top 32 % of a person has it."""
 
@@ -146,17 +145,22 @@ def of_masks(data: Path) -> Iterator[Body]:
                     yield Body(face_as_seen(picture, face["bbox"], pixels), known, f"faces at {pixels} px", ())
 
 
-def of_faces(data: Path, bodies: Sequence[Crops]) -> Iterator[Body]:
-    """Yield held-out real faces of known sex and age, each put onto a drawn upper body."""
-    rng = np.random.default_rng(SEED)
+def of_faces(data: Path) -> Iterator[Body]:
+    """Yield held-out real faces of known sex and age at each size."""
     for photo in read_folder(data, tier_b=True):
         if not photo.faces or not photo.faces[0].get("gender") or not held_out(photo):
             continue
-        crop, (sex, band, _) = face_crop(photo, bodies[int(rng.integers(len(bodies)))], rng)
-        known = {Dimension.SEX: sex} | ({Dimension.AGE: band} if band >= 0 else {})
         face = photo.faces[0]
-        groups = (str(face["gender"]), CATEGORIES[Dimension.AGE][FACE_AGES.get(str(face["age"]), -1)])
-        yield Body(crop, known, "faces on drawn bodies", groups)
+        sex, band = CATEGORIES[Dimension.SEX].index(face["gender"]), FACE_AGES.get(str(face["age"]), -1)
+        known = {Dimension.SEX: sex} | ({Dimension.AGE: band} if band >= 0 else {})
+        age = CATEGORIES[Dimension.AGE][band] if band >= 0 else "60-69"
+        groups = (str(face["gender"]), age, f"{face['gender']} {age}")
+        with Image.open(photo.path) as opened:
+            picture = opened.convert("RGB")
+        for pixels in SIZES:
+            yield Body(
+                face_as_seen(picture, close_up_box(picture.size), pixels), known, f"faces at {pixels} px", groups
+            )
 
 
 def balanced(right: npt.NDArray[np.bool_], truth: npt.NDArray[np.int64]) -> float:

@@ -188,8 +188,7 @@ def heads(asked: argparse.Namespace) -> None:
         detector = Detector(directory)
         bodies = list(attributes.of_streets(detector, estimator.minimum_height, asked.streets, asked.slices))
         if asked.data is not None:
-            drawn_ones = [body.crop for body in bodies]
-            bodies += [*attributes.of_masks(asked.data), *attributes.of_faces(asked.data, drawn_ones)]
+            bodies += [*attributes.of_masks(asked.data), *attributes.of_faces(asked.data)]
         every = attributes.answers(estimator, bodies)
         show(attributes.report(every, estimator.confidence), asked.out, "attributes")
         show(attributes.gaps(every, estimator.confidence), asked.out, "attribute-gaps")

@@ -14,13 +14,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tools.train import attributes, build, chart, export, loop, pauses, release, teach, upper_bodies
+from tools.train import attributes, build, chart, crossed, export, loop, pauses, release, teach, upper_bodies
 from tools.train.batches import SIZES, Pictures
 from tools.train.nets import PERSONS
 from tools.train.shards import Picture, Shelf
 
 TEACHING = 0.12
 """Share of the minutes for looking and drawing before, at most; the sizes divide the rest."""
+
+DRAWING = 0.07
+"""Share of the minutes that drawing people takes before the attribute heads learn."""
 
 
 def _detector(asked: argparse.Namespace) -> None:
@@ -69,20 +72,38 @@ def _export(asked: argparse.Namespace, size: str, checkpoints: tuple[Path, ...],
 
 
 def _attributes(asked: argparse.Namespace) -> None:
-    crops: Path = asked.out / "upper_bodies"
-    if not (crops / "train.npz").exists():
-        minutes = 0.5 if asked.smoke else asked.minutes
-        upper_bodies.build(asked.data, crops, minutes=minutes, seed=asked.seed, tier_b=not asked.without_tier_b)
-    minutes, most = (0.3, 256) if asked.smoke else (asked.minutes, None)
-    attributes.train(crops, asked.out, minutes=minutes, seed=asked.seed, start=asked.start, most=most)
-    if asked.export is None:
+    if asked.start is None:
+        message = "the attribute heads need --start: the face trunk they start from"
+        raise SystemExit(message)
+    tier_b, fold = not asked.without_tier_b, asked.fold
+    out: Path = asked.out if fold is None else asked.out / crossed.folder(fold)
+    crops = out / "upper_bodies"
+    if not (crops / "held.npz").exists():
+        minutes = 0.5 if asked.smoke else asked.minutes * DRAWING
+        upper_bodies.build(asked.data, crops, minutes=minutes, seed=asked.seed, tier_b=tier_b, fold=fold)
+    minutes, most = (0.3, 256) if asked.smoke else (asked.minutes * (1 - DRAWING), None)
+    checkpoint = out / "attributes.pt"
+    if minutes > 0 or not checkpoint.exists():
+        checkpoint = attributes.train(asked.data, out, crops=crops, minutes=minutes, seed=asked.seed,
+                                      start=asked.start, tier_b=tier_b, fold=fold, most=most)  # fmt: skip
+    crossed.keep(attributes.scores(checkpoint, crops / "held.npz"), crops / "held.npz", out)
+    print(crossed.text(asked.out, fold), flush=True)
+    if asked.export is None or fold is not None:
         return
-    pictures, _, _ = upper_bodies.load(crops / "train.npz")
-    order = np.random.default_rng(asked.seed).permutation(len(pictures))[: 8 * 100]
-    batches = pictures[order][: len(order) // 8 * 8].reshape(-1, 8, *pictures.shape[1:])
-    model = export.attributes_of(asked.out / "attributes.pt")
-    made = export.export(model, ("sex", "age", "mask"), batches, asked.export / "upper_bodies.tflite")
-    release.attributes(asked.export, made, crops, asked.start)
+    made = export.export(
+        export.attributes_of(checkpoint),
+        ("sex", "age", "mask"),
+        attributes.calibration(asked.data, crops, seed=asked.seed, tier_b=tier_b, fold=fold),
+        asked.export / "upper_bodies.tflite",
+        report=out / "upper_bodies.layers.csv",
+        kept=out / "upper_bodies.float.tflite",
+    )
+    release.attributes(asked.export, made, crops, release.described_faces(asked.start, tier_b=tier_b))
+
+
+def _fold(text: str) -> tuple[int, int]:
+    number, whole = (int(part) for part in text.split("/"))
+    return number, whole
 
 
 def main() -> None:
@@ -94,12 +115,20 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="checkpoints and shards; outside the project")
     parser.add_argument("--export", type=Path, help="write the int8 model and its manifest entry here")
-    parser.add_argument("--start", type=Path, help="float16 YOLOX-nano file (depthwise) that the detector starts from")
+    parser.add_argument(
+        "--start",
+        type=Path,
+        help="what is started from: float16 YOLOX-nano (depthwise) for the detector; for the attributes the JSON that"
+        " lists the weights of face-api's age-and-gender file beside it",
+    )
+    parser.add_argument("--fold", type=_fold, help="attributes: K/N holds out the K-th of N parts of the faces instead")
     parser.add_argument("--teacher", type=Path, help="int8 YOLOX-nano file (plain) that boxes photographs beside it")
     parser.add_argument("--blend", type=Path, action="append", default=[], metavar="CHECKPOINT",
                         help="export the mean of this run's weights and this one's; repeatable")  # fmt: skip
     parser.add_argument("--size", choices=("s", "m"), action="append", help="only this size; both if not given")
-    parser.add_argument("--minutes", type=float, default=90, help="of training, all runs together")
+    parser.add_argument(
+        "--minutes", type=float, default=90, help="of training, all runs together; attributes: 0 exports what is there"
+    )
     parser.add_argument("--pictures", type=int, default=3_000, help="drawn streets' pictures")
     parser.add_argument("--steps", type=int, help="steps of each run at most, instead of the minutes alone")
     parser.add_argument("--seed", type=int, default=1)

@@ -24,7 +24,8 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from ai_edge_quantizer import quantizer, recipe
 from torch import nn
 
-from tools.train.nets import Attributes, Detector
+from tools.train.face_nets import Attributes
+from tools.train.nets import Detector
 from tools.train.shards import Picture
 
 Floats = npt.NDArray[np.float32]

@@ -1,7 +1,7 @@
-"""The two networks: plain convolutions that every int8 runtime and Edge TPU runs.
+"""The detector: plain convolutions that every int8 runtime and Edge TPU runs.
 
-Knows:  conv, depthwise conv, add, concatenation, ReLU, max pool, nearest upsampling, mean.
-Never:  an output besides heat maps and boxes, or class scores.
+Knows:  conv, depthwise conv, add, concatenation, ReLU, max pool, nearest upsampling.
+Never:  an output besides heat maps and boxes.
 Leaves: torch modules, channels first.
 Clauses: 4.2(2) (no embedding leaves), 6.1(4).
 """
@@ -201,56 +201,3 @@ class Teacher(Detector):
 
 def _twice(x: Tensor) -> Tensor:
     return f.interpolate(x, scale_factor=2.0, mode="nearest")
-
-
-TRUNK = (
-    *((1, 32), (2, 64), (1, 64), (2, 128), (1, 128), (2, 256)), *((1, 256),) * 5, *((1, 512), (1, 512)),
-)  # fmt: skip
-"""Step and channels of each block: MobileNet v1 of half width, but for the last step of two, which is one here."""
-
-
-class Attributes(nn.Module):
-    """Sex, age band and mask of upper bodies: three rows of class logits and nothing else.
-
-    The trunk has the form of MobileNet v1 (0.5), its normalisation folded in, so that it can start from such weights.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(3, 16, 3, 2, 1)
-        blocks, inside = [], 16
-        for step, outside in TRUNK:
-            blocks.append(
-                nn.Sequential(nn.Conv2d(inside, inside, 3, step, 1, groups=inside), nn.ReLU6(),
-                              nn.Conv2d(inside, outside, 1), nn.ReLU6())
-            )  # fmt: skip
-            inside = outside
-        self.blocks = nn.ModuleList(blocks)
-        self.sex, self.age, self.mask = (nn.Linear(256 + 512, classes) for classes in (2, 4, 2))
-
-    def convolutions(self) -> list[nn.Conv2d]:
-        """Return the trunk's convolutions in order."""
-        return [self.first, *(part for part in self.blocks.modules() if isinstance(part, nn.Conv2d))]
-
-    def early(self) -> list[nn.Module]:
-        """Return what may stay as it started."""
-        return [self.first, *self.blocks[:4]]
-
-    def heads(self) -> tuple[nn.Linear, nn.Linear, nn.Linear]:
-        """Return the three heads: sex, age, mask."""
-        return self.sex, self.age, self.mask
-
-    def pooled(self, x: Tensor) -> Tensor:
-        """(n, 3, 96, 72) in 0..1 -> what the heads see, (n, 768): means of a middle and of the last block."""
-        x = f.relu6(self.first(x))
-        kept = []
-        for number, block in enumerate(self.blocks):
-            x = block(x)
-            if number in (10, 12):
-                kept.append(torch.mean(x, dim=(2, 3)))
-        return torch.cat(kept, dim=1)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(n, 3, 96, 72) in 0..1 -> logits (n, 2), (n, 4), (n, 2)."""
-        seen = self.pooled(x)
-        return self.sex(seen), self.age(seen), self.mask(seen)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from firmware.drivers.model_manifest import Model, read_manifest
 from tools.evaluate import figures
 from tools.evaluate.drawn import streets_of
 from tools.evaluate.measure import Detector, fleeting, occupancy_error
+from tools.train.confidence import DRAWN, SILENT, SIZES, Told, accuracy, confidence_of, right_enough
 from tools.train.export import Exported
+from tools.train.face_file import hash_of
 from tools.train.manifest import replace_entry
 from tools.train.upper_bodies import load
 
@@ -32,18 +35,6 @@ CHOOSING_SEED = 1_000
 """Other streets than those of :mod:`tools.evaluate.figures`."""
 
 MINIMUM_HEIGHT = 150
-MASK = 2
-"""Number of the mask's head."""
-
-COVERAGE = 0.6
-"""Share of real faces that sex and age answer, where what they answer is right often enough."""
-
-LEAST_RIGHT = {"sex": 0.80, "age": 0.52}
-"""Of the answered; a head that stays below it on real faces answers nothing (confidence ``SILENT``)."""
-
-SILENT = 0.999
-RIGHT_WANTED = 0.83
-FACES = "synthetic street of tools/street; faces of fairface_540 and kaggle_face_mask_detection_853 (tier B)"
 
 
 def described(sources: Path, start: Path | None, teacher: Path | None = None) -> str:
@@ -56,6 +47,13 @@ def described(sources: Path, start: Path | None, teacher: Path | None = None) ->
     named = (("started from", start), ("photographs also boxed by", teacher))
     begun = [f"{how} {file.name} (sha256 {_hash(file)[:16]}, {STARTS})" for how, file in named if file is not None]
     return "; ".join(["synthetic street of tools/street", *parts, *begun])
+
+
+def described_faces(start: Path, *, tier_b: bool) -> str:
+    """Return one line on what the attribute heads were trained on, started from and taught by."""
+    faces = "; faces of fairface_540 and kaggle_face_mask_detection_853 (tier B)" if tier_b else ""
+    named = f"age_gender_model.bin of @vladmandic/face-api 1.7.15 (sha256 {hash_of(start)[:16]}, MIT)"
+    return f"synthetic street of tools/street{faces}; started from and taught by {named}"
 
 
 def _hash(path: Path) -> str:
@@ -113,45 +111,35 @@ def _choose(model: Detector) -> float:
     return chosen
 
 
-def attributes(directory: Path, made: Exported, crops: Path, start: Path | None) -> None:
-    """Choose the mask's confidence, measure on held-out upper bodies, write the entry.
+def attributes(directory: Path, made: Exported, crops: Path, data: str) -> None:
+    """Choose each head's confidence, measure on held-out upper bodies, write the entry.
 
-    Confidences are chosen on drawn people of other streets (the mask's) and the first half of the held-out faces; what
-    is answered of real faces is measured on the second half.
+    Confidences are chosen on people who neither taught nor are measured (``choose.npz``). What was held out can only
+    silence a head whose answers are not right often enough there.
     """
-    pictures, classes, real = load(crops / "held.npz")
-    answers = _answers(made, pictures)
-    faces = np.flatnonzero(real & (classes[:, MASK] >= 0))
-    of_masks = np.isin(np.arange(len(real)), faces[: len(faces) // 2])
-    drawn, of_drawn, _ = load(crops / "choose.npz")
-    confidence = _confidence(
-        (_answers(made, drawn)[MASK], of_drawn[:, MASK]), (answers[MASK][of_masks], classes[of_masks, MASK])
-    )
+    choosing = _answered(made, crops / "choose.npz")
+    held = _answered(made, crops / "held.npz")
     measured: dict[str, float] = {}
     outputs = []
     for k, output in enumerate(made.outputs):
         name = str(output["meaning"])
-        if k != MASK:
-            known = np.flatnonzero(real & (classes[:, k] >= 0))
-            choosing = np.isin(np.arange(len(real)), known[: len(known) // 2])
-            halves = (known[: len(known) // 2], known[len(known) // 2 :])
-            sure = _speaking(name, *((answers[k][half], classes[half, k]) for half in halves))
-        else:
-            choosing, sure = of_masks, confidence
+        chosen, told = choosing.of(k), held.of(k)
+        sure = confidence_of(name, chosen)
+        if not all(right_enough(name, told, sure, pixels) for pixels in SIZES):
+            sure = SILENT
         outputs.append({**output, "confidence": sure})
-        for where, chosen in (("real", real), ("street", ~real)):
-            here = chosen & (classes[:, k] >= 0)
-            if not here.any():
-                continue
-            told = ~choosing[here]
-            measured.update(_accuracy(f"{where}_{name}", answers[k][here], classes[here, k], sure, told))
+        for pixels in (*SIZES, DRAWN):
+            here = told.pixels == pixels
+            if here.any():
+                where = f"real_{name}_{pixels}px" if pixels else f"street_{name}"
+                measured.update(accuracy(where, told.scores[here], told.truth[here], sure))
     measured.update({f"int8_error_{name}": error for name, error in made.error.items()})
     entry: dict[str, Any] = {
         "file": made.file.name,
         "sha256": made.sha256,
         "task": "attributes",
         "licence": LICENCE,
-        "training_data": FACES + (f"; trunk of {start.name} (sha256 {_hash(start)[:16]}, Apache-2.0)" if start else ""),
+        "training_data": data,
         "minimum_height_pixels": MINIMUM_HEIGHT,
         "input": {**made.input, "meaning": "upper_bodies"},
         "output": outputs,
@@ -162,54 +150,20 @@ def attributes(directory: Path, made: Exported, crops: Path, start: Path | None)
     replace_entry(directory, entry)
 
 
-def _confidence(*sets: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]) -> float:
-    """Return the least confidence above which every set's answers are right as often as wanted."""
-    for confidence in np.arange(0.60, 0.99, 0.01):
-        sure = [(scores.max(axis=1) >= confidence, scores.argmax(axis=1) == truth) for scores, truth in sets]
-        if all(answered.any() and right[answered].mean() >= RIGHT_WANTED for answered, right in sure):
-            return round(float(confidence), 2)
-    return 0.99
+@dataclass(frozen=True, slots=True)
+class _Every:
+    answers: list[npt.NDArray[np.float32]]
+    classes: npt.NDArray[np.int64]
+    pixels: npt.NDArray[np.int64]
+
+    def of(self, head: int) -> Told:
+        known = self.classes[:, head] >= 0
+        return Told(self.answers[head][known], self.classes[known, head], self.pixels[known])
 
 
-def _speaking(name: str, *halves: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]) -> float:
-    """Return the confidence at which a head answers ``COVERAGE`` of the first half of the faces.
-
-    It is ``SILENT`` where the answers of either half are not right often enough: the second half can only silence.
-    """
-    confidence = float(np.quantile(halves[0][0].max(axis=1), 1 - COVERAGE))
-    for scores, truth in halves:
-        sure = scores.max(axis=1) >= confidence
-        if not sure.any() or (scores.argmax(axis=1) == truth)[sure].mean() < LEAST_RIGHT[name]:
-            return SILENT
-    return round(confidence, 3)
-
-
-def _accuracy(
-    name: str,
-    scores: npt.NDArray[np.float32],
-    truth: npt.NDArray[np.int64],
-    confidence: float,
-    told: npt.NDArray[np.bool_] | None = None,
-) -> dict[str, float]:
-    """Return accuracy and balanced accuracy of all, accuracy and share of the answered (among ``told``, if given)."""
-    right, classes = scores.argmax(axis=1) == truth, np.unique(truth)
-    out = {
-        f"{name}_n": float(len(truth)),
-        f"{name}_accuracy": float(right.mean()),
-        f"{name}_balanced": _balanced(right, truth),
-    }
-    told = np.ones(len(truth), np.bool_) if told is None else told
-    sure = told & (scores.max(axis=1) >= confidence)
-    out[f"{name}_answered"] = float(sure.sum() / told.sum())
-    if sure.any():
-        out[f"{name}_accuracy_answered"] = float(right[sure].mean())
-    if all((sure & (truth == c)).any() for c in classes):
-        out[f"{name}_balanced_answered"] = _balanced(right[sure], truth[sure])
-    return {key: round(value, 3) for key, value in out.items()}
-
-
-def _balanced(right: npt.NDArray[np.bool_], truth: npt.NDArray[np.int64]) -> float:
-    return float(np.mean([right[truth == c].mean() for c in np.unique(truth)]))
+def _answered(made: Exported, path: Path) -> _Every:
+    pictures, classes, pixels = load(path)
+    return _Every(_answers(made, pictures), classes, pixels)
 
 
 def _answers(made: Exported, pictures: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:

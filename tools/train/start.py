@@ -1,6 +1,6 @@
 """Reads the weights that the detector starts from.
 
-Knows:  the two YOLOX-nano "ti lite" TFLite files (depthwise in float16, plain in int8) and MobileNet v1; which of their
+Knows:  the two YOLOX-nano "ti lite" TFLite files (depthwise in float16, plain in int8); which of their
         convolutions is which of ours.
 Never:  eighty classes: of the heads only the branch that finds and boxes things is taken, squeezed into ours.
 Leaves: weights and biases as torch tensors, turned from blue-green-red 0..255 to the camera's Y U V 0..1.
@@ -18,7 +18,7 @@ import torch
 from ai_edge_litert import schema_py_generated as schema
 from torch import Tensor, nn
 
-from tools.train.nets import Attributes, Detector, FullHead, Head, Teacher
+from tools.train.nets import Detector, FullHead, Head, Teacher
 
 Floats = npt.NDArray[np.float32]
 CONVOLUTIONS = {3: "plain", 4: "depthwise"}
@@ -44,18 +44,6 @@ PERSON = 0
 
 HEADS, DEAR_HEADS = (94, 86, 78), (76, 68, 60)
 """First of eight convolutions of each file's heads at strides 8, 16, 32: stem, two, classes, two, box, object."""
-
-
-def start_attributes(model: Attributes, path: Path) -> str:
-    """Load the trunk from an 8-bit MobileNet v1 (0.5) file, which saw R, G, B as (value - 128) / 128. Its sha256."""
-    found = read_convolutions(path)
-    for number, ours in enumerate(model.convolutions()):
-        weight, bias = found[number]
-        if number == 0:
-            blue_first = weight[:, ::-1] / 128
-            weight, bias = _to_camera(blue_first, bias - weight.sum(axis=(1, 2, 3)))
-        _put(ours, weight, bias)
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_convolutions(path: Path) -> list[tuple[Floats, Floats]]:
@@ -90,7 +78,7 @@ def read_convolutions(path: Path) -> list[tuple[Floats, Floats]]:
     return out
 
 
-def _to_camera(weight: Floats, bias: Floats) -> tuple[Floats, Floats]:
+def to_camera(weight: Floats, bias: Floats) -> tuple[Floats, Floats]:
     """Fold full-range BT.601 into the first convolution: it saw B, G, R 0..255 and is to see Y, U, V 0..1."""
     matrix = np.array([[1, 1.772, 0], [1, -0.344136, -0.714136], [1, 0, 1.402]], np.float32)
     shift = matrix @ np.array([0, -128, -128], np.float32)
@@ -123,12 +111,12 @@ def _whole_head(head: FullHead, theirs: list[tuple[Floats, Floats]]) -> None:
     ours = (head.stem.conv, *(part.conv for part in head.kinds), head.kind, *(part.conv for part in head.places))
     wanted = (*theirs[:3], (weight[PERSON : PERSON + 1], bias[PERSON : PERSON + 1]), *theirs[4:6])
     for place, values in zip((*ours, head.box, head.thing), (*wanted, *theirs[6:]), strict=True):
-        _put(place, *values)  # type: ignore[arg-type] # convolutions
+        put(place, *values)  # type: ignore[arg-type] # convolutions
 
 
 def _start_body(model: Detector, found: list[tuple[Floats, Floats]], order: tuple[int, ...]) -> None:
     for number, ours in zip(order, model.convolutions(), strict=True):
-        _put(ours, *(_to_camera(*found[number]) if number == 0 else found[number]))
+        put(ours, *(to_camera(*found[number]) if number == 0 else found[number]))
 
 
 def _start_head(head: Head, theirs: list[tuple[Floats, Floats]]) -> None:
@@ -136,7 +124,7 @@ def _start_head(head: Head, theirs: list[tuple[Floats, Floats]]) -> None:
 
     For each input channel the best such pair is the first singular vector of its (outputs, 9) kernel.
     """
-    _put(head.stem.conv, *theirs[0])
+    put(head.stem.conv, *theirs[0])
     for ours, (weight, bias) in zip(head.branch, theirs[4:6], strict=True):
         outputs, inputs = weight.shape[:2]
         shapes, mixing = np.zeros((inputs, 1, 3, 3), np.float32), np.zeros((outputs, inputs, 1, 1), np.float32)
@@ -145,20 +133,22 @@ def _start_head(head: Head, theirs: list[tuple[Floats, Floats]]) -> None:
             root = np.sqrt(size[0])
             shapes[channel, 0] = (right[0] * root).reshape(3, 3)
             mixing[:, channel, 0, 0] = left[:, 0] * root
-        _put(ours[0].conv, shapes, np.zeros(inputs, np.float32))  # type: ignore[index] # a Sequential
-        _put(ours[1].conv, mixing, bias)  # type: ignore[index] # likewise
-    _put(head.box, *theirs[6])
-    _put(head.heat, *theirs[7])
+        put(ours[0].conv, shapes, np.zeros(inputs, np.float32))  # type: ignore[index] # a Sequential
+        put(ours[1].conv, mixing, bias)  # type: ignore[index] # likewise
+    put(head.box, *theirs[6])
+    put(head.heat, *theirs[7])
 
 
-def _put(ours: nn.Conv2d, weight: Floats, bias: Floats) -> None:
-    if tuple(ours.weight.shape) != weight.shape or ours.bias is None:
+def put(ours: nn.Conv2d, weight: Floats, bias: Floats | None) -> None:
+    """Fill a convolution. Raises ValueError where a shape does not fit."""
+    if tuple(ours.weight.shape) != weight.shape or (ours.bias is None) != (bias is None):
         message = f"{weight.shape} does not fit {tuple(ours.weight.shape)}"
         raise ValueError(message)
     with torch.no_grad():
         _fill(ours.weight, weight)
-        _fill(ours.bias, bias)
+        if ours.bias is not None and bias is not None:
+            _fill(ours.bias, bias)
 
 
 def _fill(tensor: Tensor, values: Floats) -> None:
-    tensor.copy_(torch.from_numpy(values))
+    tensor.copy_(torch.from_numpy(np.ascontiguousarray(values)))

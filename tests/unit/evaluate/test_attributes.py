@@ -74,6 +74,28 @@ def test_faces_are_shown_no_larger_than_they_are(tmp_path: Path) -> None:
     assert all(set(body.truth) == {Dimension.MASK} for body in bodies)
 
 
+def test_close_ups_are_shown_as_small_as_a_pole_shows_them(tmp_path: Path) -> None:
+    images = tmp_path / "people" / "images"
+    images.mkdir(parents=True)
+    entries = [{"id": k, "file_name": f"c{k}.png", "source": "f", "tier": "B", "person_boxes_complete": False}
+               for k in range(30)]  # fmt: skip
+    for entry in entries:
+        picture = Image.new("RGB", (100, 100))
+        picture.paste("white", (36, 29, 64, 65))  # where such a picture has its face
+        picture.save(images / str(entry["file_name"]))
+    faces = [{"image_id": k, "category_id": 2, "bbox": [0, 0, 100, 100], "gender": "female",
+              "age": ("60-69", "3-9")[k % 2]} for k in range(30)]  # fmt: skip
+    document = {"categories": [], "images": entries, "annotations": faces}
+    (tmp_path / "people" / "annotations.json").write_text(json.dumps(document))
+    bodies = list(attributes.of_faces(tmp_path))
+    assert {body.source for body in bodies} == {f"faces at {pixels} px" for pixels in attributes.SIZES}
+    assert {"female 60-69", "female 0-19"} >= {body.groups[2] for body in bodies}
+    assert all((Dimension.AGE in body.truth) == ("60-69" not in body.groups[1]) for body in bodies)
+    for body in bodies:
+        rows = np.flatnonzero((body.crop[..., 0] > 128).any(axis=1))
+        assert len(rows) == pytest.approx(attributes.FACE_SHARE * 96, abs=7)
+
+
 def test_the_whole_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     data, out = masked_folder(tmp_path / "data"), tmp_path / "out"
     words = ["attributes", "--streets", "1", "--slices", "3", "--data", str(data), "--out", str(out)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import shutil
 import subprocess
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
+from firmware.drivers.litert import load_model
+from firmware.drivers.model_manifest import read_manifest
 from tools.street import Scene, Street
 from tools.street.__main__ import picture_of
 
@@ -80,3 +83,72 @@ def test_it_goes_on_where_it_stopped(trainer: Path, tmp_path: Path) -> None:
     assert (tmp_path / "models" / "street_s.tflite").exists()
     steps = [int(line.split(",")[1]) for line in (out / "curve-s.csv").read_text().split()]
     assert steps == [10, 20]
+
+
+def start_file(root: Path) -> Path:
+    """Write a face trunk of chance weights, of the form that the attribute heads start from."""
+    shapes: dict[str, tuple[int, ...]] = {"entry_flow/conv_in/filters": (3, 3, 3, 32), "entry_flow/conv_in/bias": (32,)}
+
+    def separable(name: str, inside: int, outside: int) -> None:
+        shapes[f"{name}/depthwise_filter"] = (3, 3, inside, 1)
+        shapes[f"{name}/pointwise_filter"] = (1, 1, inside, outside)
+        shapes[f"{name}/bias"] = (outside,)
+
+    for step, inside, outside in (("entry_flow/reduction_block_0", 32, 64), ("entry_flow/reduction_block_1", 64, 128),
+                                  ("exit_flow/reduction_block", 128, 256)):  # fmt: skip
+        separable(f"{step}/separable_conv0", inside, outside)
+        separable(f"{step}/separable_conv1", outside, outside)
+        shapes |= {f"{step}/expansion_conv/filters": (1, 1, inside, outside), f"{step}/expansion_conv/bias": (outside,)}
+    for block, part in itertools.product(range(2), range(3)):
+        separable(f"middle_flow/main_block_{block}/separable_conv{part}", 128, 128)
+    separable("exit_flow/separable_conv", 256, 512)
+    shapes |= {"fc/age/weights": (512, 1), "fc/age/bias": (1,), "fc/gender/weights": (512, 2), "fc/gender/bias": (2,)}
+    rng, parts = np.random.default_rng(3), []
+    for name, shape in shapes.items():
+        size = np.prod(shape[:2]) if "depthwise" in name else np.prod(shape[:-1])
+        values = rng.normal(0, 1.4 / np.sqrt(size), shape) * (not name.endswith("bias"))
+        parts.append(values.astype(np.float32).tobytes())
+    (root / "faces.bin").write_bytes(b"".join(parts))
+    listed = [{"name": name, "shape": shape, "dtype": "float32"} for name, shape in shapes.items()]
+    (root / "faces.json").write_text(json.dumps([{"paths": ["faces.bin"], "weights": listed}]))
+    return root / "faces.json"
+
+
+def add_faces(root: Path) -> None:
+    """Add pictures of "faces" to such a folder: blobs, their class told by what is in their middle."""
+    path = root / "people" / "annotations.json"
+    document, rng = json.loads(path.read_text()), np.random.default_rng(5)
+    for number in range(120):
+        name, masked = f"face{number}.png", bool(number % 2)
+        picture = Image.fromarray(rng.integers(60, 120, (160, 160, 3), dtype=np.uint8))
+        ImageDraw.Draw(picture).ellipse((57, 46, 103, 104), (230, 180 - 90 * (number % 3), 90 + 40 * masked))
+        picture.save(root / "people" / "images" / name)
+        document["images"].append({"id": 1000 + number, "file_name": name, "tier": "B", "source": "faces",
+                                   "person_boxes_complete": False})  # fmt: skip
+        known = ({"bbox": [57, 46, 46, 58], "mask": ("without_mask", "with_mask")[number // 2 % 2]} if masked
+                 else {"bbox": [0, 0, 160, 160], "gender": ("male", "female")[number // 2 % 2],
+                       "age": ("3-9", "20-29", "40-49", "70+")[number // 4 % 4]})  # fmt: skip
+        document["annotations"].append({"image_id": 1000 + number, "category_id": 2, **known})
+    path.write_text(json.dumps(document))
+
+
+def test_attribute_heads_learn_from_a_start_and_pass_the_gate(trainer: Path, tmp_path: Path) -> None:
+    data, out, models = drawn_folder(tmp_path / "data"), tmp_path / "out", tmp_path / "models"
+    add_faces(data)
+    models.mkdir()
+    command = [str(trainer), "-m", "tools.train", "attributes", "--data", str(data), "--out", str(out), "--smoke",
+               "--start", str(start_file(tmp_path)), "--export", str(models)]  # fmt: skip
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=1500)
+    assert done.returncode == 0, done.stderr[-2000:]
+    for name in ("copying", "heads"):
+        losses = [sum(map(float, line.split(",")[2:])) for line in (out / f"curve-{name}.csv").read_text().split()]
+        assert losses[-1] < losses[0], name
+    entry = read_manifest(models).for_task("attributes")
+    assert entry is not None
+    load_model(models, entry).run()
+    assert {output.meaning for output in entry.output} == {"sex", "age", "mask"}
+    assert "started from and taught by" in entry.training_data
+    refused = subprocess.run([*command, "--without-tier-b", "--out", str(out / "again")], cwd=ROOT, capture_output=True,
+                             text=True, check=False, timeout=600)  # fmt: skip
+    assert refused.returncode != 0
+    assert "no face of known sex" in refused.stderr
