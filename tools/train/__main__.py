@@ -46,18 +46,18 @@ def _detector(asked: argparse.Namespace) -> None:
         rng = np.random.default_rng(asked.seed)
         views = np.stack([every.draw(SIZES[size], rng)[0][None] for _ in range(24 if asked.smoke else 160)])
         best = pauses.Best(asked.out, size, views[:40])
-        plan = loop.Plan(size, minutes, asked.seed, asked.start, steps)
+        plan = loop.Plan(size, minutes, asked.seed, asked.start, steps, tuple(asked.blend))
         last = loop.train(every, asked.out, plan, device=asked.device, paused=best)
         chart.curves(asked.out, size)
         if asked.export is not None:
             best(last)
-            _export(asked, size, (best.checkpoint, *asked.blend), views)
+            _export(asked, size, best.checkpoint, views)
 
 
-def _export(asked: argparse.Namespace, size: str, checkpoints: tuple[Path, ...], pictures: Picture) -> None:
+def _export(asked: argparse.Namespace, size: str, checkpoint: Path, pictures: Picture) -> None:
     name = f"street_{size}"
     made = export.export(
-        export.detector_of(*checkpoints),
+        export.detector_of(checkpoint),
         PERSONS,
         pictures,
         asked.export / f"{name}.tflite",
@@ -124,7 +124,7 @@ def main() -> None:
     parser.add_argument("--fold", type=_fold, help="attributes: K/N holds out the K-th of N parts of the faces instead")
     parser.add_argument("--teacher", type=Path, help="int8 YOLOX-nano file (plain) that boxes photographs beside it")
     parser.add_argument("--blend", type=Path, action="append", default=[], metavar="CHECKPOINT",
-                        help="export the mean of this run's weights and this one's; repeatable")  # fmt: skip
+                        help="begin with the mean of these runs' weights, where rounding begins")  # fmt: skip
     parser.add_argument("--size", choices=("s", "m"), action="append", help="only this size; both if not given")
     parser.add_argument(
         "--minutes", type=float, default=90, help="of training, all runs together; attributes: 0 exports what is there"

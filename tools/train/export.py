@@ -44,14 +44,10 @@ class Exported:
     error: dict[str, float]
 
 
-def detector_of(*checkpoints: Path) -> nn.Module:
-    """Return the averaged detector of a run; of several runs from one start, the mean of their weights.
-
-    Such a mean keeps more of what the start knew of the world than any of them (Wortsman et al. 2022, "Model soups").
-    """
-    states = [torch.load(path, weights_only=True, map_location="cpu")["mean"] for path in checkpoints]
+def detector_of(checkpoint: Path) -> nn.Module:
+    """Return the averaged detector."""
     model = Detector()
-    model.load_state_dict({name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]})
+    model.load_state_dict(torch.load(checkpoint, weights_only=True, map_location="cpu")["mean"])
     return model.eval()
 
 

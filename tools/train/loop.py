@@ -68,6 +68,11 @@ class Plan:
     start: Path | None = None
     """A float16 YOLOX-nano file."""
     most_steps: int | None = None
+    blend: tuple[Path, ...] = ()
+    """Checkpoints of runs from the same start: this one begins with the mean of their weights, where rounding begins.
+
+    Such a mean keeps more of what the start knew of the world than any of them (Wortsman et al. 2022, "Model soups").
+    """
 
 
 def as_input(pictures: Tensor) -> Tensor:
@@ -106,6 +111,12 @@ class _Run:
             for name, part in self._parts().items():
                 part.load_state_dict(kept[name])
             self.step, self.body_steps, self.spent = kept["step"], kept["body_steps"], kept["spent"]
+        elif plan.blend:
+            states = [torch.load(each, weights_only=True, map_location=device)["mean"] for each in plan.blend]
+            together = {name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]}
+            self.model.load_state_dict(together)
+            self.mean.load_state_dict(together)
+            self.body_steps, self.spent = BODY_WARM_STEPS, (1 - ROUNDED_LAST) * plan.minutes * 60
         self.body = self.optimiser.param_groups[0]
         self.body["share"] = share  # a checkpoint's own word would outlive a change of mind
 
