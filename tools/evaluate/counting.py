@@ -1,6 +1,6 @@
 """Counting on simulated streets of 1 to 60 people a minute, by day, at night and in rain, minute by minute.
 
-Knows:  held-out streets with exact truth; the firmware's minutes.
+Knows:  held-out streets with exact truth; commissioning as an installer does it; the firmware's minutes.
 Never:  a constant fitted on the street it is applied to.
 Leaves: rows by condition and rate; a chart.
 Clauses: 4.2(2), 6.1(3).
@@ -16,12 +16,15 @@ from pathlib import Path
 
 import numpy as np
 
+from firmware.flow.region import mask
 from tools.evaluate import chart, table
 from tools.evaluate.bootstrap import interval
 from tools.evaluate.cores import spread
 from tools.evaluate.drawn import HELD_OUT_SEEDS, POLES, SMALL_BYTES
-from tools.evaluate.measure import Detector, detectors
-from tools.evaluate.minutes import SLICES, Minute, counted_in, rules, summary
+from tools.evaluate.empty import COMMISSIONING_SLICES, COMMISSIONING_STEP, outside, standing
+from tools.evaluate.measure import Detector, detectors, sure_boxes
+from tools.evaluate.minutes import SLICES, Minute, rules, summary
+from tools.evaluate.score import Floats
 from tools.street.scene import Scene
 from tools.street.street import Street
 from tools.street.truth import persons_in
@@ -40,30 +43,42 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One street's minutes."""
+    """One street's minutes, commissioned; and what would have been counted without ignore polygons."""
 
     condition: str
     rate: float
     minutes: tuple[Minute, ...]
+    found: tuple[Minute, ...]
 
 
 def watch(with_all: Mapping[str, Detector], condition: str, rate: float, seed: int, minutes: int) -> dict[str, Watched]:
-    """Count one street for some minutes, a slice a second, with every detector; drawn once for all of them."""
+    """Commission one street, then count it for some minutes, a slice a second; drawn once for all detectors."""
     pole = POLES[seed % len(POLES)]
     scene = replace(CONDITIONS[condition], people_per_minute=rate, height=pole[0], tilt=pole[1], turn=pole[2])
     street, small = Street(scene, HELD_OUT_SEEDS + seed), np.empty(SMALL_BYTES, np.uint8)
-    out: dict[str, list[Minute]] = {name: [] for name in with_all}
-    for minute in range(minutes):
-        counted: dict[str, list[int]] = {name: [] for name in with_all}
-        there = list[int]()
-        for second in range(SLICES):
-            truth = street.render(float(WARM_SECONDS + minute * SLICES + second), None, small)
-            there.append(persons_in(truth))
-            for name, detector in with_all.items():
-                counted[name].append(counted_in(detector, small))
-        for name, counts in counted.items():
-            out[name].append(Minute(tuple(counts), tuple(there)))
-    return {name: Watched(condition, rate, tuple(told)) for name, told in out.items()}
+    before: dict[str, list[Floats]] = {name: [] for name in with_all}
+    for k in range(COMMISSIONING_SLICES):
+        street.render(WARM_SECONDS + COMMISSIONING_STEP * k, None, small)
+        for name, detector in with_all.items():
+            before[name].append(sure_boxes(detector, small))
+    masks = {name: mask(360, 640, (), tuple(standing(boxes))) for name, boxes in before.items()}
+    began = WARM_SECONDS + COMMISSIONING_STEP * COMMISSIONING_SLICES
+    there = list[int]()
+    counted: dict[str, list[tuple[int, int]]] = {name: [] for name in with_all}
+    for second in range(minutes * SLICES):
+        there.append(persons_in(street.render(began + second, None, small)))
+        for name, detector in with_all.items():
+            boxes = sure_boxes(detector, small)
+            counted[name].append((outside(boxes, masks[name]), len(boxes)))
+
+    def told(counts: Sequence[int]) -> tuple[Minute, ...]:
+        cuts = [slice(k, k + SLICES) for k in range(0, len(counts), SLICES)]
+        return tuple(Minute(tuple(counts[cut]), tuple(there[cut])) for cut in cuts)
+
+    return {
+        name: Watched(condition, rate, told([kept for kept, _ in counts]), told([found for _, found in counts]))
+        for name, counts in counted.items()
+    }
 
 
 def _watch(task: tuple[Sequence[Path], str, float, int, int]) -> dict[str, Watched]:
@@ -129,6 +144,8 @@ def report(watched: Sequence[Watched]) -> list[dict[str, table.Cell]]:
             row: dict[str, table.Cell] = {"condition": condition, "people/min": "all" if rate is None else f"{rate:g}"}
             row.update(summary([m for w in chosen for m in w.minutes], rules()))
             row.update(_with_constant(watched, chosen))
+            as_found = summary([m for w in chosen for m in w.found], rules())
+            row.update({"MAE as found": as_found["MAE"], "bias as found": as_found["bias"]})
             if rate is None:
                 for name in ("MAE", "bias"):
                     row[f"{name} 5 %"], row[f"{name} 95 %"] = interval(chosen, partial(_figure, name=name))

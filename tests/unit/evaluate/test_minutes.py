@@ -46,10 +46,14 @@ def test_of_nobody_there_is_no_share() -> None:
     assert math.isnan(summary([Minute((1,) * 60, (0,) * 60)], rules())["MAE"])
 
 
+def street(condition: str, told: tuple[Minute, ...]) -> Watched:
+    return Watched(condition, 20.0, told, told)
+
+
 def test_a_constant_is_fitted_on_other_streets_only() -> None:
-    half = Watched("day", 20.0, (Minute((2,) * 60, (4,) * 60),))
-    third = Watched("rain", 20.0, (Minute((1,) * 60, (3,) * 60),))
-    dark = [Watched("night", 20.0, (Minute((1,) * 60, (6,) * 60),)) for _ in range(2)]
+    half = street("day", (Minute((2,) * 60, (4,) * 60),))
+    third = street("rain", (Minute((1,) * 60, (3,) * 60),))
+    dark = [street("night", (Minute((1,) * 60, (6,) * 60),)) for _ in range(2)]
     assert gain_of([half]) == 2
     rows = {str(row["condition"]): row for row in counting.report([half, third, *dark]) if row["people/min"] == "all"}
     assert rows["day"]["bias"] == pytest.approx(-0.5)
