@@ -84,7 +84,7 @@ async def play(seed: int, number: int, steps: int, tally: Tally) -> None:
             tally.names[name] = tally.names.get(name, 0) + 1
             tally.steps += 1
         await world.check_all()
-    except Exception as error:
+    except Exception as error:  # any fault: it goes on, with the history that leads to it
         message = f"seed {seed}, world {number}, step {at} ({name}): {type(error).__name__}: {error}"
         raise BrokenHistoryError(message) from error
     finally:

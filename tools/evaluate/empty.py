@@ -55,7 +55,7 @@ def scene_of(rng: np.random.Generator) -> Scene:
     light = str(rng.choice(["day", "dusk", "night"], p=[0.5, 0.2, 0.3]))
     return Scene(
         people_per_minute=0,
-        light=light,  # type: ignore[arg-type] # one of the three
+        light=light,
         rain=bool(rng.random() < 0.25),
         infrared=bool(light == "night" and rng.random() < 0.5),
         height=float(rng.uniform(3.0, 5.0)),

@@ -48,7 +48,7 @@ def watch(detectors: Mapping[str, Detector], streets: int, slices: int) -> dict[
     small = np.empty(SMALL_BYTES, np.uint8)
     for number in range(streets * len(LIGHTS)):
         pole, light = POLES[number % len(POLES)], LIGHTS[number % len(LIGHTS)]
-        scene = Scene(people_per_minute=RATE, light=light, height=pole[0], tilt=pole[1], turn=pole[2])  # type: ignore[arg-type] # one of the three
+        scene = Scene(people_per_minute=RATE, light=light, height=pole[0], tilt=pole[1], turn=pole[2])
         street = Street(scene, HELD_OUT_SEEDS + SEED + number, width=640)
         for k in range(slices):
             truth = street.render(60.0 + STEP_SECONDS * k, None, small)

@@ -111,7 +111,7 @@ def _counts(detector: Detector, video: Path) -> list[int]:
     try:
         while True:
             wanted_ns = len(out) * NS_PER_SECOND
-            picture = reader.next_due(lambda offset_ns, wanted_ns=wanted_ns: offset_ns >= wanted_ns)  # type: ignore[misc] # mypy loses the default
+            picture = reader.next_due(lambda offset_ns, wanted_ns=wanted_ns: offset_ns >= wanted_ns)
             if picture is None:
                 return out
             if reader.draw(picture, small.data, SMALL):

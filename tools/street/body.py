@@ -141,7 +141,7 @@ class Body:
         part = _paint(cloud, self._top_colour)
         neck = _paint(tube(b.head * 0.9, [0.052 * b.w] * 2, [0.054 * b.w] * 2, d, up=True), look.skin)
         neck[0][:, 2] += b.trunk * 0.97
-        self.parts["chest"] = tuple(np.concatenate(pair) for pair in zip(part, neck, strict=True))  # type: ignore[assignment] # three arrays of a Part
+        self.parts["chest"] = tuple(np.concatenate(pair) for pair in zip(part, neck, strict=True))
         pelvis = egg((b.hips, b.belly_deep * 1.12, 0.12 * b.w), d, (0, -0.01, -0.01))
         dress = look.top if look.bottom_style == "coat" else look.bottom
         self.parts["pelvis"] = _paint(pelvis, dress)

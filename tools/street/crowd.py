@@ -184,7 +184,7 @@ class Crowd:
                     pause_heading=float(rng.uniform(-2.5, 2.5)),
                     umbrella=umbrella,
                     holding=umbrella or bool(rng.random() < 0.08),
-                    colour=tuple(float(c) for c in rng.uniform(0.05, 0.9, 3)),  # type: ignore[arg-type] # three of them
+                    colour=tuple(float(c) for c in rng.uniform(0.05, 0.9, 3)),
                 )
             )
         return out
@@ -216,5 +216,5 @@ class Crowd:
             pause_heading=0.0,
             umbrella=False,
             holding=False,
-            colour=colour,  # type: ignore[arg-type] # three of them
+            colour=colour,
         )

@@ -178,7 +178,7 @@ class Street:
             return lamp
         c, s = math.cos(self.layout.turn), math.sin(self.layout.turn)
         along, across = np.float32(at[0] * c + at[1] * s), np.float32(-at[0] * s + at[1] * c)
-        gain = float(backdrop.lamp_light(along, across, infrared=self.scene.infrared))  # type: ignore[arg-type] # numpy scalars will do
+        gain = float(backdrop.lamp_light(along, across, infrared=self.scene.infrared))
         gain = min(max(gain, 0.1), 1.25)
         return Lamp(lamp.sky * gain, lamp.sun * gain, lamp.towards_sun, lamp.tint, grey=lamp.grey)
 

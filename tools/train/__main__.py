@@ -67,7 +67,7 @@ def _export(asked: argparse.Namespace, size: str, checkpoint: Path, pictures: Pi
     if asked.smoke:
         print(f"int8 beside float, mean differences: {made.error}", flush=True)
         return
-    data = release.described(asked.out / "shards" / "sources.json", asked.start, asked.teacher)
+    data = release.described(asked.out / "shards" / "sources.json", asked.start, asked.teacher, asked.blend)
     release.detector(asked.export, made, threshold=asked.threshold, data=data)
 
 

@@ -219,7 +219,7 @@ def _copy(
             for ours, theirs, channels in zip(model.maps(as_input(coarse)), wanted, chosen_channels, strict=True)
         ]
         optimiser.zero_grad(set_to_none=True)
-        torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call] # torch
+        torch.stack(losses).sum().backward()
         optimiser.step()
         curve.note([loss.item() for loss in losses])
 
@@ -235,7 +235,7 @@ def _learn(model: Attributes, kept: Kept, have: Known, curve: Curve, rng: np.ran
         _rate(optimiser, RATE, done, curve.step)
         losses = _losses(model, _batch(have, kept, rng), spread, rng)
         optimiser.zero_grad(set_to_none=True)
-        torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call] # torch
+        torch.stack(losses).sum().backward()
         optimiser.step()
         with torch.no_grad():
             for kept_mean, now in zip(mean.parameters(), model.parameters(), strict=True):

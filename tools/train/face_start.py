@@ -45,7 +45,7 @@ def face_teacher(listed: Path) -> FaceTeacher:
         _separable(step.second, found, f"{name}/separable_conv1")
         _whole(step.beside, found, f"{name}/expansion_conv")
     for number, block in enumerate(trunk.main):
-        for k, part in enumerate(block.parts):  # type: ignore[arg-type] # a ModuleList
+        for k, part in enumerate(block.parts):
             _separable(part, found, f"middle_flow/main_block_{number}/separable_conv{k}")
     _separable(trunk.last, found, "exit_flow/separable_conv")
     with torch.no_grad():
@@ -81,7 +81,7 @@ def narrowed(model: Attributes, teacher: FaceTeacher, faces: Tensor) -> Kept:
     stem = best("stem", flow(theirs.entry.first), ours.stem.out_channels)
     stream = best("stream", flow(theirs.exit.first), ours.exit.beside.in_channels)
     last = best("last", torch.cat((teacher.sex.weight, teacher.years.weight / 20)), model.sex.in_features)
-    weight, bias = theirs.stem.weight.numpy(), theirs.stem.bias.numpy()  # type: ignore[union-attr] # it has one
+    weight, bias = theirs.stem.weight.numpy(), theirs.stem.bias.numpy()
     bias = bias - (weight.sum(axis=(2, 3)) * MEANS).sum(axis=1) / 255
     weight, bias = to_camera(weight[:, ::-1] / 255, bias)
     put(ours.stem, weight[stem.numpy()], bias[stem.numpy()])
@@ -97,17 +97,17 @@ def narrowed(model: Attributes, teacher: FaceTeacher, faces: Tensor) -> Kept:
     for number, (target, source) in enumerate(zip(ours.main, theirs.main, strict=True)):
         inside = stream
         for k in range(3):
-            part = source.parts[k]  # type: ignore[index] # a ModuleList
+            part = source.parts[k]
             outside = (
                 stream
                 if k == 2
                 else best(
                     f"main{number}.{k}",
                     flow(source.parts[k + 1]),
-                    ours.main[number].parts[k].across.out_channels,  # type: ignore[index]
+                    ours.main[number].parts[k].across.out_channels,
                 )
             )
-            _take(target.parts[k], part, inside, outside)  # type: ignore[index] # likewise
+            _take(target.parts[k], part, inside, outside)
             inside = outside
     _take(ours.last, theirs.last, out, last)
     return Kept(stream, last)
@@ -115,4 +115,4 @@ def narrowed(model: Attributes, teacher: FaceTeacher, faces: Tensor) -> Kept:
 
 def _take(ours: Separable, theirs: Separable, inside: Tensor, outside: Tensor) -> None:
     put(ours.deep, theirs.deep.weight[inside].numpy(), None)
-    put(ours.across, theirs.across.weight[outside][:, inside].numpy(), theirs.across.bias[outside].numpy())  # type: ignore[index]
+    put(ours.across, theirs.across.weight[outside][:, inside].numpy(), theirs.across.bias[outside].numpy())

@@ -69,10 +69,10 @@ def _line(columns: Tensor, classes: npt.NDArray[np.int64], kinds: int) -> tuple[
     def loss() -> Tensor:
         optimiser.zero_grad()
         whole = f.cross_entropy(columns[known] @ weights.T + bias, wanted) + DECAY * weights.square().sum()
-        whole.backward()  # type: ignore[no-untyped-call] # torch
+        whole.backward()
         return whole
 
-    optimiser.step(loss)  # type: ignore[arg-type, no-untyped-call] # torch
+    optimiser.step(loss)
     return weights.detach(), bias.detach()
 
 

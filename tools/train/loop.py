@@ -98,13 +98,13 @@ class _Run:
             start_from(self.model, plan.start)
             for part in self.model.early():
                 part.requires_grad_(requires_grad=False)
-        self.model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload] # torch
+        self.model.to(device, memory_format=torch.channels_last)
         self.teacher = None if plan.start is None else teacher_from(plan.start).to(device)
         share = BODY_SHARE if plan.start is not None else 1.0
         self.optimiser = torch.optim.AdamW(_groups(self.model, share), RATES[plan.size], weight_decay=1e-3)
         self.mean = copy.deepcopy(self.model)
         body = self.optimiser.param_groups[0]["params"]
-        self.home = [] if plan.start is None else [part.detach().clone() for part in body]
+        self.home = [] if plan.start is None else [(part, part.detach().clone()) for part in body]
         self.step, self.body_steps, self.spent = 0, 0, 0.0
         if path.exists():
             kept = torch.load(path, weights_only=True, map_location=device)
@@ -143,13 +143,11 @@ class _Run:
         shown, marks, real = (part.to(self.device) for part in batch)
         heat, box = _loss(self.model, self.teacher, (shown, marks, real), SIZES[self.plan.size], heads_only=heads_only)
         self.optimiser.zero_grad(set_to_none=True)
-        (heat + box).backward()  # type: ignore[no-untyped-call] # torch
+        (heat + box).backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 8.0)
         self.optimiser.step()
         with torch.no_grad():
-            for learnt, began in zip(
-                self.body["params"], self.home, strict=False
-            ):  # nowhere to go back to from nothing
+            for learnt, began in self.home:
                 learnt.lerp_(began, self.body["lr"] * HOMEWARD)
         self.step += 1
         average(self.mean, self.model, self.step)

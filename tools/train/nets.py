@@ -35,7 +35,7 @@ class Plain(nn.Module):
         """(n, c, h, w) -> (n, c', h / step, w / step)."""
         conv = self.conv
         weight = rounded(conv.weight) if self.kept.rounds else conv.weight
-        out = f.conv2d(x, weight, conv.bias, conv.stride, conv.padding, groups=conv.groups)  # type: ignore[arg-type] # not a word
+        out = f.conv2d(x, weight, conv.bias, conv.stride, conv.padding, groups=conv.groups)
         kept: Tensor = self.kept(out if self.linear else f.relu(out))
         return kept
 

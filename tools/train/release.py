@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,8 @@ CHOOSING_SEED = 1_000
 MINIMUM_HEIGHT = 150
 
 
-def described(sources: Path, start: Path | None, teacher: Path | None = None) -> str:
-    """Return one line on what a model was trained on, started from and taught by."""
+def described(sources: Path, start: Path | None, teacher: Path | None = None, blend: Sequence[Path] = ()) -> str:
+    """Return one line on what a model was trained on, started from and taught by, and which runs are blended in it."""
     found = json.loads(sources.read_text())
     parts = [
         f"{name} (tier {facts['tier']}, {facts['pictures']} pictures, sha256 {facts['sha256'][:16]})"
@@ -46,6 +47,9 @@ def described(sources: Path, start: Path | None, teacher: Path | None = None) ->
     ]
     named = (("started from", start), ("photographs also boxed by", teacher))
     begun = [f"{how} {file.name} (sha256 {_hash(file)[:16]}, {STARTS})" for how, file in named if file is not None]
+    if blend:
+        runs = ", ".join(f"{file.name} (sha256 {_hash(file)[:16]})" for file in blend)
+        begun.append(f"its last steps begun with the mean of {runs}")
     return "; ".join(["synthetic street of tools/street", *parts, *begun])
 
 

@@ -91,7 +91,7 @@ def start_from(model: Detector, path: Path) -> str:
     found = read_convolutions(path)
     _start_body(model, found, ORDER)
     for first, head in zip(HEADS, model.heads, strict=True):
-        _start_head(head, found[first : first + 8])  # type: ignore[arg-type] # the list holds heads
+        _start_head(head, found[first : first + 8])
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -102,7 +102,7 @@ def teacher_from(path: Path) -> Teacher:
     model = Teacher(dear=dear)
     _start_body(model, found, DEAR_ORDER if dear else ORDER)
     for first, head in zip(DEAR_HEADS if dear else HEADS, model.heads, strict=True):
-        _whole_head(head, found[first : first + 8])  # type: ignore[arg-type] # the list holds heads
+        _whole_head(head, found[first : first + 8])
     return model.eval().requires_grad_(requires_grad=False)
 
 
@@ -111,7 +111,7 @@ def _whole_head(head: FullHead, theirs: list[tuple[Floats, Floats]]) -> None:
     ours = (head.stem.conv, *(part.conv for part in head.kinds), head.kind, *(part.conv for part in head.places))
     wanted = (*theirs[:3], (weight[PERSON : PERSON + 1], bias[PERSON : PERSON + 1]), *theirs[4:6])
     for place, values in zip((*ours, head.box, head.thing), (*wanted, *theirs[6:]), strict=True):
-        put(place, *values)  # type: ignore[arg-type] # convolutions
+        put(place, *values)
 
 
 def _start_body(model: Detector, found: list[tuple[Floats, Floats]], order: tuple[int, ...]) -> None:
@@ -133,8 +133,8 @@ def _start_head(head: Head, theirs: list[tuple[Floats, Floats]]) -> None:
             root = np.sqrt(size[0])
             shapes[channel, 0] = (right[0] * root).reshape(3, 3)
             mixing[:, channel, 0, 0] = left[:, 0] * root
-        put(ours[0].conv, shapes, np.zeros(inputs, np.float32))  # type: ignore[index] # a Sequential
-        put(ours[1].conv, mixing, bias)  # type: ignore[index] # likewise
+        put(ours[0].conv, shapes, np.zeros(inputs, np.float32))
+        put(ours[1].conv, mixing, bias)
     put(head.box, *theirs[6])
     put(head.heat, *theirs[7])
 

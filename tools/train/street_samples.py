@@ -32,7 +32,7 @@ def random_scene(rng: np.random.Generator) -> Scene:
     return Scene(
         people_per_minute=crowd,
         light=light,
-        rain=bool(rng.random() < 0.2),  # type: ignore[arg-type] # one of the three
+        rain=bool(rng.random() < 0.2),
         infrared=bool(light == "night" and rng.random() < 0.4),
         height=float(rng.uniform(2.9, 5.2)),
         tilt=tilt,

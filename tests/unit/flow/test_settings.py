@@ -99,3 +99,9 @@ def test_the_rule_itself_refuses_to_be_weakened(change: dict[str, int]) -> None:
     Rules(**lawful)
     with pytest.raises(ValueError, match="floor"):
         Rules(**{**lawful, **change})
+
+
+@given(st.integers(50, 200), st.integers(50, 200))
+def test_what_a_mean_has_to_be_multiplied_by_reaches_no_record(by_day: int, by_night: int) -> None:
+    settings = FlowSettings(mean_day_percent=by_day, mean_night_percent=by_night)
+    assert settings.rules() == FlowSettings().rules()
